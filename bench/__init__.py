@@ -1,0 +1,1 @@
+"""The harness: suites, cells, budgets, measurements, records, verdicts."""

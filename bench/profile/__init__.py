@@ -1,0 +1,1 @@
+"""Clocks, memory and the machine's fingerprint."""

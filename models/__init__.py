@@ -1,0 +1,34 @@
+"""The contenders: every generative model that competes, usable without the harness."""
+
+from importlib import import_module
+
+from paragone.models.contract import (
+    FAMILIES,
+    Batch,
+    Contender,
+    ContractError,
+    DataSpec,
+    Likelihood,
+    NotTrained,
+    register,
+    registered,
+)
+
+MODULES: tuple[str, ...] = (
+    # One line a contender, in the order of the families.
+)
+
+for _module in MODULES:
+    import_module(f"{__name__}.{_module}")
+
+__all__ = [
+    "FAMILIES",
+    "Batch",
+    "Contender",
+    "ContractError",
+    "DataSpec",
+    "Likelihood",
+    "NotTrained",
+    "register",
+    "registered",
+]

@@ -1,0 +1,1 @@
+"""Tables, plots and reports from the records of a run."""
