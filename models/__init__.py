@@ -16,6 +16,7 @@ from paragone.models.contract import (
 
 MODULES: tuple[str, ...] = (
     # One line a contender, in the order of the families.
+    "autoencoder.vae",
 )
 
 for _module in MODULES:

@@ -104,9 +104,7 @@ class Contender(nn.Module, ABC):
         """
 
     @abstractmethod
-    def sample(
-        self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None
-    ) -> Tensor:
+    def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
         """Draw n items, (n, *shape), from `generator` alone.
 
         Raises:

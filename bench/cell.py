@@ -1,0 +1,328 @@
+"""What happens in the process of one cell: data, contender, training under budget, sampling, measuring.
+
+`run_cell` tells everything it finds to a `Reporter` as soon as it has it, so that a cell that fails later keeps what was measured.
+"""
+
+import importlib.util
+import math
+import random
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from paragone.bench.budget import Budget, Meter
+from paragone.bench.data import Dataset, load
+from paragone.bench.data.dataset import Levels, to_levels, to_unit
+from paragone.bench.errors import UsageError
+from paragone.bench.metrics.panel import QualityPanel
+from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.metrics.table import at_share
+from paragone.bench.profile.clock import now_s
+from paragone.bench.profile.memory import PeakMemory, resting_rss_bytes
+from paragone.bench.records import Audit, Cell, Measurement
+from paragone.bench.sampling import draw, evaluation, time_sampling
+from paragone.bench.sizing import outside_budget, solve_width
+from paragone.bench.suite import EvaluationKeys
+from paragone.bench.train import batches, train
+from paragone.models import Batch, Contender, NotTrained, registered
+from torch import Tensor
+
+OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
+SETUP_SHARE = 0.05
+"""Share of the budget that `prepare` may cost."""
+EVALUATION_ALLOWANCE_S = 30.0
+"""Evaluation may cost as much as training, and never less than this."""
+TIMED_LARGEST = 32
+"""Largest batch of a sampler that is only timed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with all that its process needs to know. `data` is a dataset's name or the path of the user's own."""
+
+    cell: Cell
+    data: str
+    add: tuple[str, ...]
+    budget: str
+    parameters: int
+    evaluation: EvaluationKeys
+    judged: tuple[str, ...]
+    timed: tuple[str, ...]
+    curve: str
+    device: str
+    threads: int
+
+    @property
+    def is_reference(self) -> bool:
+        """True for a row that competes with nobody."""
+        return self.cell.contender in REFERENCES
+
+
+class Reporter(Protocol):
+    """Where a cell tells what it is doing and what it found."""
+
+    def phase(self, name: str) -> None:
+        """The cell enters a phase: data, build, train, evaluate, sample, measure."""
+
+    def heartbeat(self, meter: Meter) -> None:
+        """Training goes on."""
+
+    def facts(self, **facts: Any) -> None:
+        """Facts of the record: width, flags, audit."""
+
+    def measurements(self, found: Sequence[Measurement]) -> None:
+        """Numbers found."""
+
+    def samples(self, sampler: str, levels: Levels, level_count: int) -> None:
+        """The samples that are judged, (N, C, H, W)."""
+
+
+def run_cell(job: Job, report: Reporter) -> None:
+    """Run one cell to its end; whatever it raises is the cell's failure."""
+    report.phase("data")
+    seed_everything(job.cell.seed)
+    dataset = load(job.data)
+    if job.is_reference:
+        _run_reference(job, dataset, report)
+    else:
+        for path in job.add:
+            import_file(Path(path))
+        _ContenderCell(job, dataset, report).run()
+
+
+def seed_of(seed: int, purpose: str) -> int:
+    """The seed of one stream of draws in a cell: independent streams, the same for every contender."""
+    words = [seed, *purpose.encode()]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators: torch's initialisers know no other."""
+    torch.manual_seed(seed_of(seed, "global"))
+    random.seed(seed_of(seed, "python"))
+    np.random.seed(seed_of(seed, "numpy") % 2**32)  # noqa: NPY002 - for contenders that draw from it
+
+
+def import_file(path: Path) -> list[str]:
+    """Import a user's FILE.py, so that its contenders are registered; the names that it added.
+
+    Raises:
+        UsageError: the file is missing, fails to import, or registers nothing.
+    """
+    before = set(registered())
+    if not path.is_file():
+        raise UsageError(f"--add {path}: there is no such file")
+    name = f"paragone_added_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"--add {path}: not a Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"--add {path}: importing it raised {type(error).__name__}: {error}") from error
+    added = sorted(set(registered()) - before)
+    if not added:
+        raise UsageError(f"--add {path}: it registers no contender; decorate a class with @register")
+    return added
+
+
+def _run_reference(job: Job, dataset: Dataset, report: Reporter) -> None:
+    report.phase("sample")
+    levels = REFERENCES[job.cell.contender](dataset, job.evaluation.samples, seed_of(job.cell.seed, "sample"))
+    report.samples("default", levels, dataset.level_count)
+    report.phase("measure")
+    report.measurements(QualityPanel(dataset).measure(levels, "default", job.cell.seed, full=True))
+
+
+class _ContenderCell:
+    """One contender trained, sampled and measured; the steps of `run` in order."""
+
+    def __init__(self, job: Job, dataset: Dataset, report: Reporter) -> None:
+        self.job, self.dataset, self.report = job, dataset, report
+        self.device = torch.device(job.device)
+        self.panel = QualityPanel(dataset)
+        self.train_x = torch.from_numpy(to_unit(dataset.train.levels, dataset.level_count)).to(self.device)
+        self.meter = Meter(Budget.parse(job.budget))
+        self.evaluated_s = 0.0
+        self.resting_bytes = resting_rss_bytes()
+
+    def run(self) -> None:
+        """Build, train with looks along the budget, prepare, sample, measure."""
+        self.report.phase("build")
+        self.contender = self._build()
+        self._train()
+        self.report.phase("prepare")
+        setup_s = self._prepare()
+        setup = Measurement(metric="sampling_setup_s", value=setup_s, unit="s", source="perf_counter, once")
+        self.report.measurements([setup])
+        for sampler in self.job.judged:
+            self._judge(sampler)
+        for sampler in self.job.timed:
+            self.report.phase("time")
+            self.report.measurements(time_sampling(self.contender, sampler, self.device, largest=TIMED_LARGEST))
+
+    def _build(self) -> Contender:
+        cls = registered()[self.job.cell.contender]
+        # What a contender's class does not declare as (spec, width), such as fixed size, it must still accept.
+        make: Any = cls
+        width, count = solve_width(make, self.dataset.spec, self.job.parameters)
+        seed_everything(self.job.cell.seed)
+        contender: Contender = make(self.dataset.spec, width)
+        contender.to(self.device)
+        contender.generator = torch.Generator(self.device).manual_seed(seed_of(self.job.cell.seed, "update"))
+        contender.learning_rate_factor = 1.0
+        outside = outside_budget(count, self.job.parameters)
+        self.parameters = count
+        self.report.facts(width=width, flags=[OUTSIDE_PARAMETER_BUDGET] if outside else [])
+        self.report.measurements(
+            [Measurement(metric="parameters", value=float(count), unit="1", source="trained parameters, counted")]
+        )
+        return contender
+
+    def _train(self) -> None:
+        order = torch.Generator().manual_seed(seed_of(self.job.cell.seed, "batches"))
+        stream = batches(self.train_x, self.contender.batch_size, order)
+        self.report.phase("train")
+        self.peak = PeakMemory("train", self.device, self.resting_bytes)
+        try:
+            shares = self.job.evaluation.shares
+            train(self.contender, stream, self.meter, shares, self._look, self.report.heartbeat, self.device)
+        finally:
+            self._report_spending()
+
+    def _report_spending(self) -> None:
+        meter = self.meter
+        audit = Audit(
+            axis=meter.budget.axis, asked=meter.budget.amount, spent_s=meter.seconds, spent_steps=meter.steps,
+            spent_samples=meter.samples, overrun=meter.overrun, last_update=meter.last_update,
+            parameters_asked=self.job.parameters, parameters=self.parameters,
+        )  # fmt: skip
+        self.report.facts(audit=audit.model_dump())
+        if meter.steps:
+            step_s = Measurement(metric="train_step_s", value=meter.seconds / meter.steps, unit="s", source="mean of all updates")
+            self.report.measurements([*self._spent(1.0), step_s])
+
+    def _spent(self, share: float) -> list[Measurement]:
+        spent = {"train_s": (self.meter.seconds, "s"), "train_steps": (self.meter.steps, "1"),
+                 "train_samples": (self.meter.samples, "1")}  # fmt: skip
+        return [
+            Measurement(metric=at_share(name, share), value=float(value), unit=unit, source="counted by the meter")
+            for name, (value, unit) in spent.items()
+        ]
+
+    def _look(self, share: float) -> None:
+        """Measure at a share of the budget, with the training clock stopped; at the end only the likelihood."""
+        self.report.phase("evaluate")
+        started = now_s(self.device)
+        if share < 1.0:
+            self.report.measurements(self._spent(share))
+            self._quality_at(share)
+        else:
+            self.report.measurements(self.peak.read())
+        self._likelihood_at(share)
+        self.evaluated_s += now_s(self.device) - started
+        self.report.phase("train")
+
+    def _quality_at(self, share: float) -> None:
+        name, sampler = at_share("fid", share), self.job.curve
+        try:
+            self._check_allowance()
+            self._prepare()
+            seed = seed_of(self.job.cell.seed, "sample")
+            levels = self._levels(self.job.evaluation.curve_samples, seed, sampler)
+        except (NotTrained, _TooSlow) as error:
+            reason = f"too early: {error}" if isinstance(error, NotTrained) else str(error)
+            self.report.measurements([Measurement(metric=name, value=None, unit="", source=reason, sampler=sampler)])
+            return
+        found = self.panel.measure(levels, sampler, self.job.cell.seed, full=False)
+        self.report.measurements([m.model_copy(update={"metric": at_share(m.metric, share)}) for m in found])
+
+    def _likelihood_at(self, share: float) -> None:
+        if "log_prob" not in self.contender.abilities():
+            return
+        parts = {"bits_per_dim": self.dataset.test, "validation_bits_per_dim": self.dataset.validation}
+        if share == 1.0:
+            parts["train_bits_per_dim"] = self.dataset.train
+        for metric, part in parts.items():
+            levels = part.levels[: len(self.dataset.test)] if metric.startswith("train") else part.levels
+            self.report.measurements([self._bits_per_dim(at_share(metric, share), levels)])
+
+    def _bits_per_dim(self, metric: str, levels: Levels) -> Measurement:
+        """-log2 P(x) / D of discrete levels: 0 is certainty, log2 L a uniform guess."""
+        x = torch.from_numpy(to_unit(levels, self.dataset.level_count)).to(self.device)
+        total, exact = 0.0, True
+        with evaluation(self.contender):
+            try:
+                for part in x.split(250):
+                    likelihood = self.contender.log_prob(part)
+                    total += float(likelihood.log_prob.double().sum())
+                    exact = exact and likelihood.exact
+            except NotTrained as error:
+                return Measurement(metric=metric, value=None, unit="bits/dim", source=f"too early: {error}")
+        bits = -total / (math.log(2) * x.numel())
+        source = "exact" if exact else "bound (never below the exact figure)"
+        if not math.isfinite(bits):
+            return Measurement(metric=metric, value=None, unit="bits/dim", source="not finite")
+        return Measurement(metric=metric, value=bits, unit="bits/dim", source=source, n=len(x))
+
+    def _prepare(self) -> float:
+        """Let the contender get ready to sample; the seconds it took."""
+        if "prepare" not in self.contender.abilities():
+            return 0.0
+        started = now_s(self.device)
+        with evaluation(self.contender):
+            self.contender.prepare(self._setup_batches())
+        return now_s(self.device) - started
+
+    def _setup_batches(self) -> Iterator[Batch]:
+        """One pass over the training data, ended early when the share of the budget that it may cost is spent."""
+        full_s = self.meter.seconds / max(self.meter.progress, 1e-6)
+        ends = time.perf_counter() + SETUP_SHARE * full_s
+        for part in self.train_x.split(self.contender.batch_size):
+            yield Batch(part)
+            if time.perf_counter() > ends:
+                return
+
+    def _judge(self, sampler: str) -> None:
+        """Time one sampler, draw the samples that are judged, and measure them."""
+        n = self.job.evaluation.samples
+        self.report.phase("time")
+        peak = PeakMemory("sample", self.device, self.resting_bytes)
+        timing = time_sampling(self.contender, sampler, self.device)
+        self.report.measurements(timing)
+        per_s = next(m.value for m in timing if m.metric == "sample_throughput_per_s")
+        self.report.phase("sample")
+        try:
+            self._check_allowance(n / per_s if per_s else 0.0)
+        except _TooSlow as error:
+            self.report.facts(owed_reason={sampler: str(error)})
+            return
+        levels = self._levels(n, seed_of(self.job.cell.seed, "sample"), sampler)
+        self.report.measurements(peak.read(sampler))
+        self.report.samples(sampler, levels, self.dataset.level_count)
+        self.report.phase("measure")
+        self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=True))
+
+    def _levels(self, n: int, seed: int, sampler: str) -> Levels:
+        x: Tensor = draw(self.contender, self.dataset.spec, n, seed, sampler, self.device)
+        return to_levels(x.numpy(), self.dataset.level_count)
+
+    def _check_allowance(self, more_s: float = 0.0) -> None:
+        budget = self.meter.budget
+        training_s = budget.amount if budget.axis == "seconds" else self.meter.seconds
+        allowed_s = max(EVALUATION_ALLOWANCE_S, training_s)
+        if self.evaluated_s + more_s > allowed_s:
+            spent_s = self.evaluated_s + more_s
+            raise _TooSlow(f"too slow: evaluation would cost {spent_s:.0f} s, this cell may spend {allowed_s:.0f} s on it")
+
+
+class _TooSlow(RuntimeError):
+    """Sampling would cost more than evaluation may."""

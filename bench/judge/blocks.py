@@ -1,0 +1,135 @@
+"""What the judge sees of a track: its entries, and of each the values a seed brought.
+
+Three things that look alike in a table are kept apart: a value, a failed cell (NaN), and nothing (never run, or not measured).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from paragone.bench.longtable import entry_name
+from paragone.bench.metrics.table import METRICS, Metric, split_share
+from paragone.bench.records import REFERENCE, Measurement, Record
+
+BASE_VARIANTS = ("", "lr1")
+"""Variants in which a contender runs with its own learning rates; rankings and orders look at these alone."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Contender + sampler: one row of a ranking; a reference has no sampler and its own name."""
+
+    contender: str
+    sampler: str
+    name: str
+    family: str
+    ablation: bool
+    default: bool
+    """The contender's first sampler, to which what belongs to the whole contender is attributed."""
+
+    @property
+    def reference(self) -> bool:
+        """True for the rows that compete with nobody."""
+        return self.family == REFERENCE
+
+
+@dataclass(frozen=True)
+class Track:
+    """The records of one track (base variants), by contender and seed.
+
+    Attributes:
+        entries: in order of first appearance, the samplers of a contender in its own order.
+        seeds: all seeds that any cell of the track ran, ascending.
+    """
+
+    name: str
+    dataset: str
+    modality: str
+    entries: tuple[Entry, ...]
+    seeds: tuple[int, ...]
+    records: dict[tuple[str, int], Record] = field(repr=False)
+    measured: dict[tuple[str, int, str, str], Measurement] = field(repr=False)
+
+    def measurement(self, entry: Entry, metric: str, seed: int) -> Measurement | None:
+        """The sampler's own measurement, else the one of the whole cell (empty sampler), which its default entry shows."""
+        own = self.measured.get((entry.contender, seed, entry.sampler, metric))
+        if own is None and entry.default:
+            return self.measured.get((entry.contender, seed, "", metric))
+        return own
+
+    def outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
+        """Seed -> value, NaN where the cell failed; seeds never run or not measured are absent.
+
+        A failed cell counts only for the metrics that the entry owes: those it was asked for in some cell.
+        """
+        values: dict[int, float] = {}
+        for seed in self.seeds:
+            record, found = self.records.get((entry.contender, seed)), self.measurement(entry, metric, seed)
+            if record is not None and record.status != "ok" and self._owes(entry, metric):
+                values[seed] = np.nan
+            elif record is not None and record.status == "ok" and found is not None and found.value is not None:
+                values[seed] = found.value
+        return values
+
+    def why_empty(self, entry: Entry, metric: str) -> str | None:
+        """The status of a metric that no seed could measure (`timed only`); None where it was never asked for."""
+        found = [self.measurement(entry, metric, seed) for seed in self.seeds]
+        return next((m.source for m in found if m is not None and m.value is None), None)
+
+    def failures(self, entry: Entry) -> list[str]:
+        """Status of each of the contender's cells that is not ok."""
+        cells = [self.records.get((entry.contender, seed)) for seed in self.seeds]
+        return [record.status for record in cells if record is not None and record.status != "ok"]
+
+    def flagged(self, entry: Entry, flag: str) -> bool:
+        """True where any cell of the contender carries the flag."""
+        cells = [self.records.get((entry.contender, seed)) for seed in self.seeds]
+        return any(record is not None and flag in record.flags for record in cells)
+
+    def entry(self, name: str) -> Entry | None:
+        """The entry of this name."""
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+    def _owes(self, entry: Entry, metric: str) -> bool:
+        """True where some cell measured the metric for this entry, or none of its cells lived to measure anything of it."""
+        finished = [s for s in self.seeds if (r := self.records.get((entry.contender, s))) is not None and r.status == "ok"]
+        found = [self.measurement(entry, metric, seed) for seed in finished or self.seeds]
+        return any(m is not None and (m.value is not None or not finished) for m in found)
+
+
+def tracks(records: Sequence[Record]) -> list[Track]:
+    """The tracks of a run, in order of first appearance."""
+    base = [record for record in records if record.cell.variant in BASE_VARIANTS]
+    names = dict.fromkeys(record.cell.track for record in base)
+    return [_track(name, [record for record in base if record.cell.track == name]) for name in names]
+
+
+def definition(metric: str) -> Metric:
+    """What the table of metrics says of `fid` or `fid@0.25`."""
+    return METRICS[split_share(metric)[0]]
+
+
+def _track(name: str, records: Sequence[Record]) -> Track:
+    contenders = dict.fromkeys(record.cell.contender for record in records)
+    return Track(
+        name=name,
+        dataset=records[0].dataset,
+        modality=records[0].modality,
+        entries=tuple(entry for contender in contenders for entry in _entries(contender, records)),
+        seeds=tuple(sorted({record.cell.seed for record in records})),
+        records={(record.cell.contender, record.cell.seed): record for record in records},
+        measured={
+            (record.cell.contender, record.cell.seed, m.sampler, m.metric): m for record in records for m in record.measurements
+        },
+    )
+
+
+def _entries(contender: str, records: Sequence[Record]) -> list[Entry]:
+    """A contender's entries; a cell that died early may know fewer samplers than the others."""
+    own = [record for record in records if record.cell.contender == contender]
+    samplers = max((record.samplers for record in own), key=len) or ("",)
+    return [
+        Entry(contender, sampler, entry_name(contender, sampler, samplers), own[0].family, own[0].ablation, place == 0)
+        for place, sampler in enumerate(samplers)
+    ]

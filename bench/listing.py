@@ -1,0 +1,59 @@
+"""`list`: what there is, as a head and rows of text."""
+
+from collections.abc import Callable
+
+from paragone.bench.metrics.table import METRICS
+from paragone.bench.suite import REFERENCES, load_suite, shipped
+
+Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def contenders() -> Rows:
+    """Every contender with its family, modalities, samplers, optional abilities and what its file says first."""
+    from paragone.models import registered
+
+    rows = []
+    for name, cls in registered().items():
+        module = __import__(cls.__module__, fromlist=["__doc__"])
+        first = (module.__doc__ or "").strip().split("\n")[0]
+        abilities = ", ".join(sorted(cls.abilities())) or "-"
+        rows.append((name, cls.family, ", ".join(cls.modalities), ", ".join(cls.samplers), abilities, first))
+    rows += [(name, "reference", "image", "default", "-", "competes with nobody") for name in REFERENCES]
+    return ("contender", "family", "modalities", "samplers", "abilities", "what it is"), rows
+
+
+def suites() -> Rows:
+    """The suites that ship."""
+    rows = []
+    for name in shipped():
+        suite = load_suite(name)
+        tracks = ", ".join(track.name for track in suite.tracks)
+        rows.append((name, tracks, str(suite.seeds), suite.budget.train, f"{suite.budget.parameters:,}", suite.title))
+    return ("suite", "tracks", "seeds", "training", "parameters", "what it is for"), rows
+
+
+def datasets() -> Rows:
+    """The embedded datasets."""
+    from paragone.bench.data import EMBEDDED, load
+
+    rows = []
+    for name in EMBEDDED:
+        data = load(name)
+        sizes = " / ".join(str(len(part)) for part in (data.train, data.validation, data.test))
+        shape = "x".join(str(side) for side in data.spec.shape)
+        rows.append((name, data.spec.modality, shape, str(data.level_count), sizes, data.source, data.hash))
+    return ("dataset", "modality", "shape", "levels", "train / validation / test", "source", "hash"), rows
+
+
+def metrics() -> Rows:
+    """Every metric with what it is and what it cannot see."""
+    rows = [(m.name, m.unit or "-", m.direction, m.scale, m.needs or "-", m.source, m.blind or "-") for m in METRICS.values()]
+    return ("metric", "unit", "better", "scale", "computed on", "source", "cannot see"), rows
+
+
+LISTINGS: dict[str, Callable[[], Rows]] = {
+    "contenders": contenders,
+    "suites": suites,
+    "datasets": datasets,
+    "metrics": metrics,
+}

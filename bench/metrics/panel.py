@@ -1,0 +1,123 @@
+"""All quality measures of a set of samples: the reference side is prepared once a cell, each set of samples then costs little.
+
+Real reference is the test split; held-out real is the validation split, judged like any entry. A measure that has no value on
+a set of samples is a measurement without value whose `source` says why; it takes no other with it.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from paragone.bench.data.dataset import Dataset, Levels
+from paragone.bench.metrics.classes import class_balance
+from paragone.bench.metrics.errors import NotMeasurable
+from paragone.bench.metrics.features import Features, extract, load_extractor
+from paragone.bench.metrics.frechet import floor_distances, frechet_distance, statistics
+from paragone.bench.metrics.kernel import kernel_distance, mean_kernel
+from paragone.bench.metrics.memorisation import NearCopies, copied_share
+from paragone.bench.metrics.neighbours import density_coverage, precision_recall, radii
+from paragone.bench.metrics.sharpness import high_frequency_ratio, high_frequency_share
+from paragone.bench.metrics.table import METRICS
+from paragone.bench.metrics.twosample import side_size, two_sample_accuracy
+from paragone.bench.records import Measurement
+
+Measure = Callable[[], float | tuple[float, ...]]
+"""Gives a value, or repeats whose mean is the value."""
+
+
+class QualityPanel:
+    """The quality measures of one dataset; everything that does not depend on the samples is computed here."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self._extractor = load_extractor(dataset)
+        self._test = extract(self._extractor, dataset.test.levels)
+        self._test_statistics = statistics(self._test.values)
+        self._validation_statistics = statistics(extract(self._extractor, dataset.validation.levels).values)
+        self._test_kernel = mean_kernel(self._test.values)
+        self._test_radii = radii(self._test.values)
+        self._test_high_share = high_frequency_share(dataset.test.levels)
+        self._near_copies = NearCopies(dataset.train.levels)
+
+    def features(self, levels: Levels) -> Features:
+        """Features of levels (N, C, H, W) under the dataset's frozen encoder."""
+        return extract(self._extractor, self._checked(levels))
+
+    def measure(self, levels: Levels, sampler: str, seed: int, full: bool = True) -> list[Measurement]:
+        """Measurements of the samples `levels` (N, C, H, W) uint8 in 0..L-1; `seed` draws subsets and folds.
+
+        `full=False` gives FID against test and validation only, for the learning curve.
+
+        Raises:
+            ValueError: samples that are not levels of this dataset's shape (non-finite floats are none).
+        """
+        features = self.features(levels)
+        measures = self._distances(features)
+        if full:
+            measures |= self._feature_measures(features, seed) | self._pixel_measures(levels)
+        counts = {"two_sample_accuracy": side_size(len(levels), len(self._test))}
+        return [
+            _measurement(name, measure, sampler, counts.get(name, len(levels))) for name, measure in measures.items()
+        ]
+
+    def _distances(self, features: Features) -> dict[str, Measure]:
+        own = cache(lambda: statistics(features.values))
+        return {
+            "fid": lambda: frechet_distance(own(), self._test_statistics),
+            "validation_fid": lambda: frechet_distance(own(), self._validation_statistics),
+        }
+
+    def _feature_measures(self, features: Features, seed: int) -> dict[str, Measure]:
+        x, real = features.values, self._test.values
+        n_floor = len(self.dataset.validation)
+        prc = cache(lambda: precision_recall(x, real))
+        dc = cache(lambda: density_coverage(x, real, self._test_radii))
+        return {
+            "fid_floor": lambda: floor_distances(x, self._test_statistics, n_floor, seed),
+            "kid": lambda: kernel_distance(x, real, self._test_kernel),
+            "precision": lambda: prc()[0],
+            "recall": lambda: prc()[1],
+            "density": lambda: dc()[0],
+            "coverage": lambda: dc()[1],
+            "two_sample_accuracy": lambda: two_sample_accuracy(x, real, seed),
+            "class_balance": lambda: self._class_balance(features),
+        }
+
+    def _pixel_measures(self, levels: Levels) -> dict[str, Measure]:
+        return {
+            "high_frequency_ratio": lambda: high_frequency_ratio(levels, self._test_high_share),
+            "copied_share": lambda: copied_share(levels, self.dataset.train.levels),
+            "near_copy_share": lambda: self._near_copies.share(levels),
+        }
+
+    def _class_balance(self, features: Features) -> float:
+        if self.dataset.train.labels is None:
+            raise NotMeasurable("the dataset has no labels")
+        return class_balance(features.scores, self._test.scores)
+
+    def _checked(self, levels: Levels) -> Levels:
+        shape, count = self.dataset.train.levels.shape[1:], self.dataset.level_count
+        if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8:
+            found = getattr(levels, "dtype", type(levels).__name__)
+            raise ValueError(f"samples are {found}; round them to uint8 levels 0..{count - 1} first")
+        if levels.shape[1:] != shape or not len(levels):
+            raise ValueError(f"samples have shape {levels.shape}; expected (N, {', '.join(map(str, shape))}), N >= 1")
+        if levels.max() >= count:
+            raise ValueError(f"samples hold level {levels.max()}; this dataset has 0..{count - 1}")
+        return levels
+
+
+def _measurement(name: str, measure: Measure, sampler: str, n: int) -> Measurement:
+    """The measure's value, or no value and the reason in `source`."""
+    metric = METRICS[name]
+    value, repeats, source = None, (), metric.source
+    try:
+        result = measure()
+        repeats = result if isinstance(result, tuple) else ()
+        value = float(np.mean(result))
+        if not np.isfinite(value):
+            value, repeats, source = None, (), f"not finite ({value})"
+    except (ValueError, ArithmeticError, RuntimeError, AssertionError) as error:  # numerical libraries raise all of these
+        source = str(error) if isinstance(error, NotMeasurable) else f"{type(error).__name__}: {error}"
+    return Measurement(metric=name, value=value, unit=metric.unit, source=source, sampler=sampler, repeats=repeats, n=n)

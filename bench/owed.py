@@ -1,0 +1,61 @@
+"""The metrics that a cell owes: each has a row in the tables also where it could not be measured, with the reason."""
+
+from collections.abc import Sequence
+
+from paragone.bench.cell import Job
+from paragone.bench.metrics.table import METRICS, at_share, split_share
+from paragone.bench.records import Measurement
+from paragone.models import registered
+
+TRAINING = ("parameters", "train_s", "train_steps", "train_samples", "train_step_s", "train_peak_rss_bytes")
+QUALITY = tuple(m.name for m in METRICS.values() if m.group == "quality")
+SAMPLING = (
+    "sample_latency_s",
+    "sample_throughput_per_s",
+    "network_evaluations",
+    "sampling_parameters",
+    "sample_peak_rss_bytes",
+)
+LIKELIHOOD = ("bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim")
+
+
+def owed(job: Job) -> list[tuple[str, str]]:
+    """(sampler, metric) of everything that this cell should measure."""
+    if job.is_reference:
+        return [("default", metric) for metric in QUALITY]
+    cls = registered()[job.cell.contender]
+    shares = job.evaluation.shares
+    found = [("", metric) for metric in TRAINING]
+    found += [("", at_share(m, s)) for s in shares for m in ("train_s", "train_steps", "train_samples")]
+    found += [(job.curve, at_share("fid", s)) for s in shares]
+    if "log_prob" in cls.abilities():
+        found += [("", metric) for metric in LIKELIHOOD]
+    found += [(sampler, metric) for sampler in job.judged for metric in (*QUALITY, *SAMPLING)]
+    found += [(sampler, metric) for sampler in job.timed for metric in SAMPLING[:4]]
+    return found
+
+
+def complete(job: Job, found: Sequence[Measurement], why: str, by_sampler: dict[str, str]) -> tuple[Measurement, ...]:
+    """What was found, and an empty row for each metric still owed; `by_sampler` gives a sampler's own reason."""
+    have = {(m.sampler, m.metric) for m in found}
+    missing = [
+        Measurement(metric=metric, value=None, unit=METRICS[split_share(metric)[0]].unit, sampler=sampler,
+                    source=by_sampler.get(sampler, why))
+        for sampler, metric in owed(job)
+        if (sampler, metric) not in have
+    ]  # fmt: skip
+    return (*found, *missing)
+
+
+def best_checkpoint(found: Sequence[Measurement]) -> list[Measurement]:
+    """`bits_per_dim_best`: test bits/dim at the share where validation bits/dim was lowest; none without a likelihood."""
+    validation = {split_share(m.metric)[1]: m.value for m in found if split_share(m.metric)[0] == "validation_bits_per_dim"}
+    measured = {share: value for share, value in validation.items() if value is not None}
+    if not measured:
+        return []
+    share = min(measured, key=lambda s: measured[s])
+    test = next((m for m in found if m.metric == at_share("bits_per_dim", share)), None)
+    if test is None or test.value is None:
+        return []
+    source = f"{test.source}; at {share:g} of the budget, the best on validation data"
+    return [test.model_copy(update={"metric": "bits_per_dim_best", "source": source})]

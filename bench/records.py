@@ -1,0 +1,182 @@
+"""Records: everything measured in one cell, as one frozen JSON file; and the manifest of a run.
+
+Schema history (a reader refuses every version but its own, with words for each case):
+    1  first version
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from paragone.bench.errors import UsageError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+SCHEMA_VERSION = 1
+REFERENCE = "reference"
+"""The family of rows that compete with nobody."""
+
+Status = Literal["ok", "failed", "diverged", "timeout", "out_of_memory", "invalid"]
+
+
+class RecordError(UsageError):
+    """A record or manifest cannot be used; the message names the file, what was found and what to do."""
+
+
+class Frozen(BaseModel):
+    """Base of the values that are checked at birth and never change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Cell(Frozen):
+    """Track x contender x seed x variant: the unit that is run, retried and resumed."""
+
+    track: str
+    contender: str
+    seed: int
+    variant: str = ""
+
+    @property
+    def id(self) -> str:
+        """File-safe and unique within a run: `digits.held-out-real.s0`."""
+        parts = [self.track, self.contender, f"s{self.seed}"] + ([self.variant] if self.variant else [])
+        return ".".join(re.sub(r"[^A-Za-z0-9_+-]+", "-", part) for part in parts)
+
+
+class Measurement(Frozen):
+    """One number of one sampler (empty for training): `value` None says not measured, and then `source` says why.
+
+    `metric` may end in a budget share, as in `fid@0.25`. `repeats` holds raw repeats where `value` summarises several, `n` the
+    number of items it was computed on.
+    """
+
+    metric: str
+    value: float | None
+    unit: str
+    source: str
+    sampler: str = ""
+    repeats: tuple[float, ...] = ()
+    n: int | None = None
+
+
+class Failure(Frozen):
+    """Why a cell is not ok: where it was, for how long it had run, the error's kind, message and last lines."""
+
+    phase: str
+    kind: str
+    message: str
+    elapsed_s: float
+    tail: str = ""
+
+
+class Audit(Frozen):
+    """Budget asked and spent, on every axis; `overrun` and `last_update` are in the unit of `axis`."""
+
+    axis: Literal["seconds", "steps", "samples"]
+    asked: float
+    spent_s: float
+    spent_steps: int
+    spent_samples: int
+    overrun: float
+    last_update: float
+    parameters_asked: int | None
+    parameters: int | None
+
+    @property
+    def held(self) -> bool:
+        """True where the budget was overrun by no more than one update."""
+        return self.overrun <= self.last_update
+
+
+class Record(Frozen):
+    """Everything measured in one cell."""
+
+    schema_version: int = SCHEMA_VERSION
+    cell: Cell
+    dataset: str
+    modality: str
+    family: str
+    ablation: bool = False
+    samplers: tuple[str, ...] = Field(description="samplers judged or timed, the default first; empty for a reference")
+    status: Status
+    flags: tuple[str, ...] = ()
+    failure: Failure | None = None
+    audit: Audit | None = None
+    width: int | None = None
+    measurements: tuple[Measurement, ...]
+    seconds_by_phase: dict[str, float] = Field(description="wall seconds: start, data, build, train, sample, measure ...")
+    hashes: dict[str, str] = Field(description="suite, data, source")
+    fingerprint: dict[str, str]
+    files: dict[str, str] = Field(default={}, description="sample files, relative to the run folder, and their sha256")
+    position: int = Field(description="place in the run's shuffled order, from 0")
+    started: str
+    ended: str
+
+
+class Manifest(Frozen):
+    """`run.json`: what was asked, where it ran, and in which order."""
+
+    schema_version: int = SCHEMA_VERSION
+    run: str
+    suite: dict[str, Any]
+    command: tuple[str, ...]
+    fingerprint: dict[str, str]
+    versions: dict[str, str]
+    commit: str
+    order: tuple[str, ...] = Field(description="ids of all cells, in the order they were started")
+    references: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    started: str
+    ended: str | None = None
+    wall_s: float = 0.0
+
+
+T = TypeVar("T", Record, Manifest)
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        RecordError: not JSON, of another schema version (older, newer, missing), or not a record.
+    """
+    return _read(path, Record)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a run folder; raises `RecordError` as `read_record` does, also where there is none."""
+    if not (folder / "run.json").is_file():
+        raise RecordError(f"{folder} is not a run folder: it has no run.json. Name a folder that `run` wrote")
+    return _read(folder / "run.json", Manifest)
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All records of a run folder, in the order in which their cells were planned."""
+    records = [read_record(path) for path in sorted((folder / "cells").glob("*.json"))]
+    return sorted(records, key=lambda record: (record.position, record.cell.id))
+
+
+def to_json(value: Record | Manifest) -> bytes:
+    """The bytes of a record's or manifest's file."""
+    return (value.model_dump_json(indent=1) + "\n").encode()
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RecordError(f"{path} is not readable JSON ({error}); delete it and run again with --resume") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise RecordError(f"{path} has no schema_version, so it is not one of our records; remove it from the run folder")
+    if version < SCHEMA_VERSION:
+        raise RecordError(f"{path} has the older schema {version}, this version reads {SCHEMA_VERSION}; run the suite again")
+    if version > SCHEMA_VERSION:
+        raise RecordError(f"{path} has the newer schema {version}, this version reads {SCHEMA_VERSION}; update paragone")
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"{path}: {where}: {first['msg']}; delete it and run again with --resume") from None

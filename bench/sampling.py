@@ -1,0 +1,183 @@
+"""Sampling a contender: drawn so that training is not touched, checked before anything is measured, and timed.
+
+Latency is the time of one item, throughput that of many at the best batch size of a small sweep; both are medians over repeats,
+after a warm-up, with the device synchronised at both ends.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from paragone.bench.profile.clock import now_s
+from paragone.bench.records import Measurement
+from paragone.bench.train import Diverged, InvalidOutput
+from paragone.models import Contender, DataSpec
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+DRAW_BATCH = 500
+"""Items drawn in one call for judging: fixed, so that the same seed gives the same samples everywhere."""
+SWEEP = (32, 128, 512)
+SWEEP_LIMIT_S = 1.5
+"""Seconds that the throughput of one sampler may take to measure."""
+
+
+@contextmanager
+def evaluation(contender: Contender) -> Iterator[None]:
+    """`eval()` and no gradients inside; after it, training mode and every random state as they were."""
+    training, own = contender.training, contender.generator.get_state()
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 - a contender may use numpy's global state
+    with torch.random.fork_rng(), torch.no_grad():
+        contender.eval()
+        try:
+            yield
+        finally:
+            contender.train(training)
+            contender.generator.set_state(own)
+            random.setstate(python)
+            np.random.set_state(legacy)  # noqa: NPY002
+
+
+def draw(contender: Contender, spec: DataSpec, n: int, seed: int, sampler: str, device: torch.device) -> Tensor:
+    """n checked items (n, *shape) on the CPU, float32, from a generator with this seed.
+
+    Raises:
+        InvalidOutput: wrong type, shape or dtype.
+        Diverged: a value is not finite.
+    """
+    generator = torch.Generator(device).manual_seed(seed)
+    parts = []
+    with evaluation(contender):
+        for start in range(0, n, DRAW_BATCH):
+            size = min(DRAW_BATCH, n - start)
+            x = contender.sample(size, generator, sampler=sampler)
+            check_samples(x, size, spec, sampler)
+            parts.append(x.cpu())
+    return torch.cat(parts)
+
+
+def check_samples(x: object, n: int, spec: DataSpec, sampler: str) -> None:
+    """Raise unless x is a finite float32 tensor (n, *shape)."""
+    if not isinstance(x, Tensor):
+        raise InvalidOutput(f"sample({n}, sampler={sampler!r}) returned {type(x).__name__}, not a tensor")
+    if tuple(x.shape) != (n, *spec.shape):
+        raise InvalidOutput(f"sample({n}, sampler={sampler!r}) returned shape {tuple(x.shape)}, not {(n, *spec.shape)}")
+    if x.dtype != torch.float32:
+        raise InvalidOutput(f"sample({n}, sampler={sampler!r}) returned {x.dtype}, not torch.float32")
+    if not bool(torch.isfinite(x).all()):
+        share = float((~torch.isfinite(x)).float().mean())
+        raise Diverged(f"sample({n}, sampler={sampler!r}) returned values that are not finite ({share:.2%} of them)")
+
+
+def time_sampling(
+    contender: Contender, sampler: str, device: torch.device, limit_s: float = SWEEP_LIMIT_S, largest: int = SWEEP[-1]
+) -> list[Measurement]:
+    """Latency, throughput, network evaluations and parameters of one sampler, in at most about twice `limit_s` seconds.
+
+    A batch size is tried only where the smaller one says that it fits the limit, so a slow sampler is timed on few items.
+    """
+
+    def call(n: int) -> float:
+        generator = torch.Generator(device).manual_seed(n)
+        start = now_s(device)
+        contender.sample(n, generator, sampler=sampler)
+        return now_s(device) - start
+
+    with evaluation(contender):
+        counted = _count_work(lambda: contender.sample(1, torch.Generator(device).manual_seed(0), sampler=sampler), contender)
+        latencies = _repeat(lambda: call(1), limit_s / 5)
+        batch, rates = _best_rate(call, median(latencies), limit_s, largest)
+    return [
+        Measurement(metric="sample_latency_s", value=median(latencies), unit="s", sampler=sampler, repeats=tuple(latencies),
+                    n=1, source=f"perf_counter, median of {len(latencies)}, one item"),
+        Measurement(metric="sample_throughput_per_s", value=median(rates), unit="1/s", sampler=sampler, repeats=tuple(rates),
+                    n=batch, source=f"perf_counter, median of {len(rates)}, batch of {batch}"),
+        *(Measurement(metric=name, value=value, unit="1", sampler=sampler, source=source) for name, value, source in counted),
+    ]  # fmt: skip
+
+
+def _repeat(call: Callable[[], float], limit_s: float, at_least: int = 1, at_most: int = 20) -> list[float]:
+    seconds: list[float] = []
+    while len(seconds) < at_least or (len(seconds) < at_most and sum(seconds) < limit_s):
+        seconds.append(call())
+    return seconds
+
+
+def _best_rate(call: Callable[[int], float], latency_s: float, limit_s: float, largest: int) -> tuple[int, list[float]]:
+    """Best batch size of the sweep and its items a second, repeated within the limit.
+
+    Each size is called twice and the faster call counts: the first at a size pays for allocations.
+    """
+    started = time.perf_counter()
+    tried = {1: latency_s}
+    for size in (s for s in SWEEP if s <= largest):
+        before = max(tried)
+        predicted_s = tried[before] * (1 if before == 1 else size / before)
+        if time.perf_counter() - started + 2 * predicted_s > limit_s:
+            break
+        tried[size] = min(call(size), call(size))
+    best = max(tried, key=lambda size: size / tried[size])
+    seconds = _repeat(lambda: call(best), limit_s - (time.perf_counter() - started), at_least=2, at_most=10)
+    return best, [best / s for s in seconds]
+
+
+def _count_work(call: Callable[[], Any], contender: Contender) -> list[tuple[str, float, str]]:
+    """Network evaluations and touched parameters of one call, which also serves as the warm-up."""
+    evaluations: Counter[int] = Counter()
+    depth = 0
+
+    def enter(module: nn.Module, _: Any) -> None:
+        nonlocal depth
+        if depth == 0:
+            evaluations[id(module)] += 1
+        depth += 1
+
+    def leave(module: nn.Module, *_: Any) -> None:
+        nonlocal depth
+        depth -= 1
+
+    touched = _TouchedParameters(contender)
+    hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
+    try:
+        with touched:
+            call()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [
+        (
+            "network_evaluations",
+            float(max(evaluations.values(), default=0)),
+            "calls of the outermost module called most, one item",
+        ),
+        ("sampling_parameters", float(touched.count), "parameters and learned buffers that one call touches"),
+    ]
+
+
+class _TouchedParameters(TorchFunctionMode):
+    """Notes which parameters and learned buffers of a contender are handed to any torch function."""
+
+    def __init__(self, contender: Contender) -> None:
+        super().__init__()
+        learned = {name: b for name, b in contender.named_buffers() if name in contender.learned_buffers}
+        self._sizes = {id(p): p.numel() for p in [*contender.parameters(), *learned.values()]}
+        self._seen: set[int] = set()
+
+    @property
+    def count(self) -> int:
+        """Number of scalars in everything touched."""
+        return sum(self._sizes[key] for key in self._seen)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for leaf in tree_leaves((args, kwargs)):
+            if id(leaf) in self._sizes:
+                self._seen.add(id(leaf))
+        return func(*args, **(kwargs or {}))

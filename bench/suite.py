@@ -1,0 +1,145 @@
+"""A suite: tracks x contenders x seeds under budgets, read from TOML and checked in full, every error at once.
+
+A commented example with every key lies in bench/suites/quick.toml.
+"""
+
+import hashlib
+import json
+import random
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from paragone.bench.budget import Budget
+from paragone.bench.errors import UsageError, unknown
+from paragone.bench.records import Cell, Frozen
+from pydantic import Field, ValidationError, field_validator
+
+FOLDER = Path(__file__).parent / "suites"
+REFERENCES = ("held-out real", "train copies", "gaussian mixture", "independent pixels")
+
+
+class BudgetKeys(Frozen):
+    """`[budget]`: what each contender may spend."""
+
+    train: str
+    parameters: int = Field(gt=0)
+
+    @field_validator("train")
+    @classmethod
+    def _parses(cls, text: str) -> str:
+        Budget.parse(text)
+        return text
+
+
+class EvaluationKeys(Frozen):
+    """`[evaluation]`: how many items are judged, and where along the budget."""
+
+    samples: int = Field(default=1000, ge=50)
+    shares: tuple[float, ...] = ()
+    curve_samples: int = Field(default=500, ge=50)
+
+    @field_validator("shares")
+    @classmethod
+    def _inside(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares)):
+            raise ValueError("shares must rise and lie between 0 and 1; the end of the budget is always measured")
+        return shares
+
+
+class SamplerKeys(Frozen):
+    """`[samplers.NAME]`: which of a contender's samplers are judged, only timed, and used below the full budget."""
+
+    judged: tuple[str, ...] = ()
+    timed: tuple[str, ...] = ()
+    curve: str | None = None
+
+
+class Track(Frozen):
+    """`[[tracks]]`: a dataset with its contenders."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_+-]+$")
+    data: str
+    contenders: tuple[str, ...]
+
+
+class Suite(Frozen):
+    """A whole suite, checked."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_+-]+$")
+    title: str = ""
+    seeds: int = Field(default=3, ge=1, description="seeds 0 to N-1")
+    cell_timeout_s: float | None = Field(default=None, gt=0)
+    memory_limit_bytes: int | None = Field(default=None, gt=0)
+    budget: BudgetKeys
+    evaluation: EvaluationKeys = EvaluationKeys()
+    samplers: dict[str, SamplerKeys] = Field(default={})
+    tracks: tuple[Track, ...] = Field(min_length=1)
+
+    @property
+    def hash(self) -> str:
+        """Hash of everything that decides what is run."""
+        content = self.model_dump(mode="json", exclude={"title", "cell_timeout_s", "memory_limit_bytes"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def timeout_s(self) -> float:
+        """Seconds after which a cell is ended from outside."""
+        budget = Budget.parse(self.budget.train)
+        default = 120 + 3 * budget.amount if budget.axis == "seconds" else 600.0
+        return self.cell_timeout_s or default
+
+    def cells(self) -> list[Cell]:
+        """Seeds in the outer loop; contenders and references shuffled within each seed, by a generator of the seed."""
+        plan: list[Cell] = []
+        for seed in range(self.seeds):
+            block = [
+                Cell(track=track.name, contender=name, seed=seed)
+                for track in self.tracks
+                for name in (*track.contenders, *REFERENCES)
+            ]
+            random.Random(seed).shuffle(block)
+            plan += block
+        return plan
+
+
+def shipped() -> list[str]:
+    """Names of the suites that ship."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """A shipped suite by name, or the user's own TOML file.
+
+    Raises:
+        UsageError: there is no such suite or file, or it breaks the schema (all errors in one message).
+    """
+    path = Path(name_or_path)
+    if name_or_path in shipped():
+        path = FOLDER / f"{name_or_path}.toml"
+    elif path.suffix != ".toml":
+        raise unknown("suite", name_or_path, shipped(), f"Suites: {', '.join(shipped())}, or the path of a TOML file.")
+    try:
+        content = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"suite file {name_or_path!r} cannot be read: {error.strerror}. Check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"suite file {name_or_path!r} is not valid TOML: {error}") from None
+    return check_suite(content, name_or_path)
+
+
+def check_suite(content: dict[str, Any], origin: str) -> Suite:
+    """A suite from its keys; raises UsageError that lists every error found."""
+    try:
+        return Suite.model_validate(content)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'suite'}: {_words(e)}" for e in error.errors()]
+        raise UsageError(f"suite {origin!r}: {'; '.join(lines)}. See bench/suites/quick.toml for every key") from None
+
+
+def _words(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such key"
+    if error["type"] == "missing":
+        return "is missing"
+    return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"

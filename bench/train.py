@@ -1,0 +1,92 @@
+"""THE loop: hand a contender batches until its budget is spent, looking at quality at fixed shares of it.
+
+There is one loop for every family. The harness's own work inside the counted time is one clock reading and a few comparisons.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from paragone.bench.budget import Meter
+from paragone.bench.profile.clock import synchronise
+from paragone.models import Batch, Contender
+from torch import Tensor
+
+HEARTBEAT_S = 0.25
+"""Counted seconds between two looks at the logged scalars."""
+
+
+class Diverged(ArithmeticError):
+    """A loss, parameter or sample is not finite."""
+
+
+class InvalidOutput(TypeError):
+    """A contender returned something that the contract does not allow."""
+
+
+def batches(x: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
+    """Endless batches (B, *shape) of x (N, *shape): every epoch in a new order; the items that fill no batch wait an epoch."""
+    size = min(batch_size, len(x))
+    while True:
+        order = torch.randperm(len(x), generator=generator).to(x.device)
+        for start, end in pairwise(range(0, len(x) + 1, size)):
+            yield Batch(x[order[start:end]])
+
+
+def train(
+    contender: Contender,
+    stream: Iterator[Batch],
+    meter: Meter,
+    shares: Sequence[float],
+    at_share: Callable[[float], None],
+    heartbeat: Callable[[Meter], None],
+    device: torch.device,
+) -> None:
+    """Train until the meter's budget is spent; call `at_share` at each share of it, last at 1, with the clock stopped.
+
+    Raises:
+        Diverged: a logged scalar or a parameter is not finite.
+        InvalidOutput: `update` returned no dict of scalars.
+    """
+    pending = [*shares, 1.0]
+    beat_s = 0.0
+    contender.train()
+    synchronise(device)
+    meter.resume()
+    while pending:
+        batch = next(stream)
+        logs = contender.update(batch, meter.progress)
+        synchronise(device)
+        meter.count(len(batch.x))
+        if meter.seconds >= beat_s or meter.progress >= pending[0]:
+            meter.pause()
+            beat_s = meter.seconds + HEARTBEAT_S
+            check_logs(logs, meter.steps)
+            heartbeat(meter)
+            # A step can pass several shares at once: the early ones are then measured at the same state.
+            while pending and meter.progress >= pending[0]:
+                check_parameters(contender, meter.steps)
+                at_share(pending.pop(0))
+            meter.resume()
+    meter.pause()
+
+
+def check_logs(logs: object, step: int) -> None:
+    """Raise unless `update` returned a dict of finite scalars."""
+    if not isinstance(logs, dict):
+        raise InvalidOutput(f"update returned {type(logs).__name__}, not a dict of scalars to log (step {step})")
+    for name, value in logs.items():
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise InvalidOutput(f"update logged {name!r} as {type(value).__name__}, not a scalar (step {step})") from None
+        if not math.isfinite(number):
+            raise Diverged(f"update logged {name} = {number} at step {step}")
+
+
+def check_parameters(contender: Contender, step: int) -> None:
+    """Raise if a parameter is not finite."""
+    for name, parameter in contender.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise Diverged(f"parameter {name} is not finite at step {step}")

@@ -1,0 +1,105 @@
+"""Paragone's command line: parse, call one function, turn its errors into exit codes.
+
+Exit codes: 0 ok (also when some cells failed), 1 tool error or every cell failed, 2 usage.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+# Run as a script, Python puts this folder first on the path: `models` of a user's own project would then be ours.
+_HERE = str(Path(__file__).resolve().parent)
+sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _HERE or __name__ != "__main__"]
+
+try:
+    import typer
+    from paragone.bench.errors import UsageError
+except ImportError:
+    sys.exit(f"paragone is not installed in {sys.prefix}: run `make bench`, or `pip install -e {_HERE}`")
+
+app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")] = "quick",
+    add: Annotated[list[Path] | None, typer.Option(help="FILE.py with contenders of your own; repeat it for more.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Exactly these contenders; repeat it for more.")] = None,
+    budget: Annotated[str | None, typer.Option(help='Train budget: "20 s", "2000 steps", "512k samples".')] = None,
+    parameters: Annotated[int | None, typer.Option(help="Parameter budget of each contender.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds 0 to N-1.")] = None,
+    data: Annotated[str | None, typer.Option(help="Your own images: a folder or an npz, instead of the suite's.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:i.")] = "auto",
+    jobs: Annotated[int, typer.Option(help="Cells at the same time, each on cores of its own.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; default results/<suite>-<time>.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    cell: Annotated[str | None, typer.Option(help="Run only the cell with this id.")] = None,
+) -> None:
+    """Run a suite (default: quick), then write tables, plots and reports."""
+    from paragone.bench.execute import all_failed, run_suite
+    from paragone.bench.plan import Options
+    from paragone.bench.progress import choose_display
+    from rich.console import Console
+
+    options = Options(
+        add=tuple(add or ()), only=tuple(only or ()), budget=budget, parameters=parameters, seeds=seeds, data=data,
+        device=device, jobs=jobs, cell=cell,
+    )  # fmt: skip
+    try:
+        folder, records = run_suite(suite, options, out, resume, tuple(sys.argv[1:]), choose_display(Console()))
+    except KeyboardInterrupt:
+        print("interrupted. What was finished is kept; go on with --resume", file=sys.stderr)
+        raise SystemExit(1) from None
+    _write_report(folder)
+    failed = sum(record.status != "ok" for record in records)
+    print(f"{failed} of {len(records)} cells failed" if failed else f"all {len(records)} cells ok")
+    if all_failed(records):
+        raise SystemExit(1)
+
+
+@app.command("list")
+def list_(what: Annotated[str, typer.Argument(help="contenders, suites, datasets or metrics")]) -> None:
+    """List what there is, one plain line each without a terminal."""
+    from paragone.bench.listing import LISTINGS
+    from paragone.reports.terminal import print_rows
+
+    if what not in LISTINGS:
+        from paragone.bench.errors import unknown
+
+        raise unknown("list", what, LISTINGS, f"One of: {', '.join(LISTINGS)}")
+    print_rows(*LISTINGS[what]())
+
+
+@app.command()
+def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Write tables, plots and reports again from the records of a run."""
+    from paragone.bench.records import read_manifest
+
+    read_manifest(run)
+    _write_report(run)
+
+
+def _write_report(folder: Path) -> None:
+    from paragone.reports import write_report
+    from paragone.reports.terminal import print_summary
+
+    write_report(folder)
+    print_summary(folder)
+
+
+def main() -> None:
+    """Entry point: `run quick` without a command; errors that a user can mend end in one line."""
+    try:
+        app(sys.argv[1:] or ["run"])
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}. What was finished is kept; go on with --resume", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
