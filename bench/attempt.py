@@ -4,6 +4,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import signal
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -28,7 +29,6 @@ class Attempt:
     """A running cell. `ended` is set once it has told how it ended, died, or was ended from outside."""
 
     job: Job
-    position: int
     slot: int
     process: ForkServerProcess
     pipe: Connection
@@ -137,7 +137,7 @@ class Attempt:
         return "\n".join(lines[-TAIL_LINES:])
 
 
-def start(job: Job, position: int, slot: int, cores: list[int], guarded: Path) -> Attempt:
+def start(job: Job, slot: int, cores: list[int], guarded: Path) -> Attempt:
     """Start a cell in a process forked from the server."""
     context = multiprocessing.get_context("forkserver")
     mine, theirs = context.Pipe(duplex=False)
@@ -146,7 +146,7 @@ def start(job: Job, position: int, slot: int, cores: list[int], guarded: Path) -
     process = context.Process(target=cell_process, args=(job, theirs, log, cores, str(guarded)), daemon=True)
     process.start()
     theirs.close()
-    return Attempt(job, position, slot, process, mine, Path(log))
+    return Attempt(job, slot, process, mine, Path(log))
 
 
 def _held_bytes(pid: int | None) -> float:
@@ -169,6 +169,4 @@ def _kill(pid: int | None) -> None:
 
 
 def _signal_name(number: int) -> str:
-    import signal
-
     return signal.Signals(number).name if number in set(signal.Signals) else "unknown"

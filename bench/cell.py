@@ -33,6 +33,7 @@ from paragone.models import Batch, Contender, NotTrained, registered
 from torch import Tensor
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
+SETUP_OVER_BUDGET = "sampling setup over 5 % of the budget"
 SETUP_SHARE = 0.05
 """Share of the budget that `prepare` may cost."""
 EVALUATION_ALLOWANCE_S = 30.0
@@ -43,9 +44,13 @@ TIMED_LARGEST = 32
 
 @dataclass(frozen=True)
 class Job:
-    """One cell with all that its process needs to know. `data` is a dataset's name or the path of the user's own."""
+    """One cell with all that its process needs to know.
+
+    `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own.
+    """
 
     cell: Cell
+    position: int
     data: str
     add: tuple[str, ...]
     budget: str
@@ -152,6 +157,7 @@ class _ContenderCell:
         self.train_x = torch.from_numpy(to_unit(dataset.train.levels, dataset.level_count)).to(self.device)
         self.meter = Meter(Budget.parse(job.budget))
         self.evaluated_s = 0.0
+        self.flags: list[str] = []
         self.resting_bytes = resting_rss_bytes()
 
     def run(self) -> None:
@@ -163,6 +169,8 @@ class _ContenderCell:
         setup_s = self._prepare()
         setup = Measurement(metric="sampling_setup_s", value=setup_s, unit="s", source="perf_counter, once")
         self.report.measurements([setup])
+        if setup_s > SETUP_SHARE * self.meter.seconds:
+            self._flag(SETUP_OVER_BUDGET)
         for sampler in self.job.judged:
             self._judge(sampler)
         for sampler in self.job.timed:
@@ -179,13 +187,18 @@ class _ContenderCell:
         contender.to(self.device)
         contender.generator = torch.Generator(self.device).manual_seed(seed_of(self.job.cell.seed, "update"))
         contender.learning_rate_factor = 1.0
-        outside = outside_budget(count, self.job.parameters)
         self.parameters = count
-        self.report.facts(width=width, flags=[OUTSIDE_PARAMETER_BUDGET] if outside else [])
+        self.report.facts(width=width)
+        if outside_budget(count, self.job.parameters):
+            self._flag(OUTSIDE_PARAMETER_BUDGET)
         self.report.measurements(
             [Measurement(metric="parameters", value=float(count), unit="1", source="trained parameters, counted")]
         )
         return contender
+
+    def _flag(self, flag: str) -> None:
+        self.flags.append(flag)
+        self.report.facts(flags=self.flags)
 
     def _train(self) -> None:
         order = torch.Generator().manual_seed(seed_of(self.job.cell.seed, "batches"))
@@ -221,6 +234,7 @@ class _ContenderCell:
     def _look(self, share: float) -> None:
         """Measure at a share of the budget, with the training clock stopped; at the end only the likelihood."""
         self.report.phase("evaluate")
+        self.peak.pause()
         started = now_s(self.device)
         if share < 1.0:
             self.report.measurements(self._spent(share))
@@ -230,6 +244,7 @@ class _ContenderCell:
         self._likelihood_at(share)
         self.evaluated_s += now_s(self.device) - started
         self.report.phase("train")
+        self.peak.resume()
 
     def _quality_at(self, share: float) -> None:
         name, sampler = at_share("fid", share), self.job.curve

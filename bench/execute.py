@@ -29,6 +29,8 @@ def run_suite(
         OSError: the run folder cannot be written any more; what was finished stays.
     """
     since_s = time.perf_counter()
+    if resume and out is None:
+        raise UsageError("--resume needs the folder of the run to go on with: --out DIR")
     device = choose_device(options.device)
     cores = usable_cores()
     if not 1 <= options.jobs <= cores:

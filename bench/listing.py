@@ -1,11 +1,11 @@
 """`list`: what there is, as a head and rows of text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.suite import REFERENCES, load_suite, shipped
 
-Rows = tuple[tuple[str, ...], list[tuple[str, ...]]]
+Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def contenders() -> Rows:

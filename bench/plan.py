@@ -59,7 +59,7 @@ def make_plan(suite: Suite, options: Options, threads: int, device: str) -> Plan
     _check_names(suite)
     for dataset in datasets.values():
         load_encoder(dataset)  # trained here, off every clock, where it is not shipped or cached
-    jobs = tuple(_job(suite, cell, options, threads, device) for cell in suite.cells())
+    jobs = tuple(_job(suite, k, cell, options, threads, device) for k, cell in enumerate(suite.cells()))
     if options.cell is not None:
         jobs = tuple(job for job in jobs if job.cell.id == options.cell)
         if not jobs:
@@ -140,13 +140,14 @@ def _check_names(suite: Suite) -> None:
                 raise unknown(f"sampler of {name}", sampler, known[name].samplers, f"One of: {', '.join(known[name].samplers)}")
 
 
-def _job(suite: Suite, cell: Cell, options: Options, threads: int, device: str) -> Job:
+def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int, device: str) -> Job:
     track = next(track for track in suite.tracks if track.name == cell.track)
     keys = suite.samplers.get(cell.contender, SamplerKeys())
     offered = () if cell.contender in REFERENCES else registered()[cell.contender].samplers
     judged = keys.judged or tuple(sampler for sampler in offered if sampler not in keys.timed)
     return Job(
         cell=cell,
+        position=position,
         data=track.data,
         add=tuple(str(path) for path in options.add),
         budget=suite.budget.train,

@@ -1,6 +1,7 @@
 """Cells to processes to records: start, watch, listen, write. Only this process writes the run folder."""
 
 import multiprocessing
+import os
 import time
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
@@ -15,6 +16,7 @@ from paragone.bench.profile.machine import commit, usable_cores, versions
 from paragone.bench.records import Manifest, Record
 from paragone.bench.store import RunFolder, check_same
 from paragone.bench.suite import REFERENCES
+from paragone.models import registered
 
 TICK_S = 0.05
 
@@ -51,23 +53,23 @@ class Runner:
         _use_fork_server()
         done = self.folder.records()
         ids = {record.cell.id for record in done}
-        waiting = [(k, job) for k, job in enumerate(self.plan.jobs) if job.cell.id not in ids]
+        waiting = [job for job in self.plan.jobs if job.cell.id not in ids]
         self.display.begin(len(self.plan.jobs), done)
         made: list[Record] = []
         self._fingerprint = fingerprint
         try:
             while waiting or self._attempts:
                 while waiting and self._free:
-                    self._start(*waiting.pop(0))
+                    self._start(waiting.pop(0))
                 made += self._step()
         finally:
             for attempt in self._attempts:
                 attempt.close()
         return made
 
-    def _start(self, position: int, job: Job) -> None:
+    def _start(self, job: Job) -> None:
         slot = self._free.pop(0)
-        attempt = start(job, position, slot, self._cores[slot], self.folder.path)
+        attempt = start(job, slot, self._cores[slot], self.folder.path)
         self._attempts.append(attempt)
         self._suspects.add(job.cell.id)
 
@@ -128,7 +130,7 @@ class Runner:
             "seconds_by_phase": {k: round(v, 4) for k, v in attempt.seconds_by_phase.items()},
             "hashes": {"suite": plan.suite.hash, "data": plan.data_hashes[track], "source": plan.sources[name]},
             "fingerprint": self._fingerprint,
-            "position": attempt.position,
+            "position": job.position,
             "started": attempt.started.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
@@ -180,12 +182,8 @@ def _use_fork_server() -> None:
 
 
 def _core_numbers() -> list[int]:
-    import os
-
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
 
 
 def _is_ablation(name: str) -> bool:
-    from paragone.models import registered
-
     return registered()[name].ablation

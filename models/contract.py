@@ -132,6 +132,18 @@ class Contender(nn.Module, ABC):
         """The optional abilities that this class offers: the one place where they are asked for."""
         return frozenset(name for name in ABILITIES if getattr(cls, name) is not getattr(Contender, name))
 
+    def choose_sampler(self, sampler: str | None) -> str:
+        """The sampler asked for by name, or the default.
+
+        Raises:
+            ValueError: the contender has no sampler of this name.
+        """
+        if sampler is None:
+            return self.samplers[0]
+        if sampler not in self.samplers:
+            raise ValueError(f"{self.name} has no sampler {sampler!r}; one of {', '.join(self.samplers)}")
+        return sampler
+
     def stage_at(self, progress: float) -> tuple[str, float]:
         """Name of the stage at `progress` in [0, 1], and the share of that stage that is spent."""
         start = 0.0

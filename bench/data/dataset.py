@@ -63,7 +63,8 @@ def to_unit(levels: NDArray[np.integer], level_count: int) -> NDArray[np.float32
 def to_levels(x: NDArray[np.floating], level_count: int) -> Levels:
     """Values to the nearest level; values outside [-1, 1] go to the end levels. The one rounding, for every contender alike."""
     scaled = (np.clip(x, -1.0, 1.0) + 1.0) * ((level_count - 1) / 2.0)
-    return np.rint(scaled).astype(np.uint8)
+    levels: Levels = np.rint(scaled).astype(np.uint8)
+    return levels
 
 
 def stratified_split(labels: NDArray[np.integer], sizes: tuple[int, int, int], seed: int) -> list[NDArray[np.intp]]:

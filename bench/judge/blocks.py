@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-
 from paragone.bench.longtable import entry_name
 from paragone.bench.metrics.table import METRICS, Metric, split_share
 from paragone.bench.records import REFERENCE, Measurement, Record
@@ -71,6 +70,12 @@ class Track:
             elif record is not None and record.status == "ok" and found is not None and found.value is not None:
                 values[seed] = found.value
         return values
+
+    def of_cell(self, contender: str, metric: str) -> dict[int, float]:
+        """Seed -> value of what belongs to the whole cell, such as `train_s@0.25`, in cells that are ok."""
+        found = {seed: self.measured.get((contender, seed, "", metric)) for seed in self.seeds}
+        ok = {seed for seed in self.seeds if (r := self.records.get((contender, seed))) is not None and r.status == "ok"}
+        return {seed: m.value for seed, m in found.items() if seed in ok and m is not None and m.value is not None}
 
     def why_empty(self, entry: Entry, metric: str) -> str | None:
         """The status of a metric that no seed could measure (`timed only`); None where it was never asked for."""

@@ -34,10 +34,11 @@ class Gate:
 
 def gate(track: Track) -> dict[str, Gate]:
     """The gate's answer on every entry of a track, references included, by the entry's name."""
-    return {entry.name: _judge(track, entry) for entry in track.entries}
+    return {entry.name: gate_entry(track, entry) for entry in track.entries}
 
 
-def _judge(track: Track, entry: Entry) -> Gate:
+def gate_entry(track: Track, entry: Entry) -> Gate:
+    """The gate's answer on one entry."""
     floor = track.entry(FLOOR)
     if floor is None:
         return Gate(entry.name, False, False, f"not judged: no row for {FLOOR}")

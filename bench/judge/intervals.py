@@ -7,7 +7,8 @@ Convention: replicates lie on the last axis; every axis before it is a problem o
     shares                k / n                Clopper-Pearson
 
 The interquartile mean (Agarwal et al. 2021, arXiv:2108.13264) ignores the outer quarters and so a few wrecked runs; below 20
-replicates the bootstrap has too few values to draw from (at 5 its 95 % interval of the mean covers in 84 % of simulated cases, t in 95 %).
+replicates the bootstrap has too few values to draw from
+(at 5 its 95 % interval of the mean covers in 84 % of simulated cases, t in 95 %).
 """
 
 from collections.abc import Callable

@@ -23,7 +23,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
 from paragone.bench.judge.intervals import MANY_BLOCKS, Interval, Scale, bca_limits, t_limits
 from paragone.bench.judge.significance import (
     POWER,
@@ -57,6 +56,7 @@ class Pair:
     better: str
     worse: str
     scale: Scale
+    margin: float
     alpha: float
     d: tuple[float, ...]
     threshold: tuple[float, ...]
@@ -100,9 +100,8 @@ class Pair:
         where `better` is better."""  # fmt: skip
         d = self._finished(self.d)
         if d.size < 2:
-            limits = (d[0] if d.size else np.nan, np.nan, np.nan)
-        else:
-            limits = bca_limits(d, 1 - self.alpha) if d.size >= MANY_BLOCKS else t_limits(d, 1 - self.alpha)
+            return Interval(self._shown(float(d[0])) if d.size else np.nan, np.nan, np.nan)
+        limits = bca_limits(d, 1 - self.alpha) if d.size >= MANY_BLOCKS else t_limits(d, 1 - self.alpha)
         return Interval(*(self._shown(float(limit)) for limit in limits))
 
     @property
@@ -261,9 +260,9 @@ def compare(
         p, p_reversed = mean_above_zero(ahead), mean_above_zero(behind)
         p_equivalent = max(mean_above_zero(-ahead), mean_above_zero(-behind)) if margin else 1.0
     return Pair(
-        better=better_name, worse=worse_name, scale=scale, alpha=alpha, d=tuple(d.tolist()), threshold=tuple(threshold.tolist()),
-        mirrored=tuple(mirrored.tolist()), wins=wins, losses=losses, failed=failures, p=p, p_reversed=p_reversed,
-        p_equivalent=p_equivalent, test=_test_name(d.size, any(failures)),
+        better=better_name, worse=worse_name, scale=scale, margin=margin, alpha=alpha, d=tuple(d.tolist()),
+        threshold=tuple(threshold.tolist()), mirrored=tuple(mirrored.tolist()), wins=wins, losses=losses, failed=failures,
+        p=p, p_reversed=p_reversed, p_equivalent=p_equivalent, test=_test_name(d.size, any(failures)),
     )  # fmt: skip
 
 
@@ -340,23 +339,23 @@ def _why_undetermined(adjacent: Sequence[Pair]) -> str:
     if failed:
         return f"{failed[0].better} failed in {failed[0].failed[0]} of {failed[0].n} blocks, so it cannot be shown to be better"
     weakest = max(adjacent, key=lambda pair: pair.p)
-    return f"too few blocks for what was seen: {describe(weakest)}"
+    return f"too few blocks to tell: {describe(weakest)}"
 
 
 def turned(pair: Pair) -> Pair:
     """The same comparison told from the other side."""
     return Pair(
-        better=pair.worse, worse=pair.better, scale=pair.scale, alpha=pair.alpha, d=tuple(-d for d in pair.d),
-        threshold=pair.mirrored, mirrored=pair.threshold, wins=pair.losses, losses=pair.wins, failed=pair.failed[::-1],
-        p=pair.p_reversed, p_reversed=pair.p, p_equivalent=pair.p_equivalent, test=pair.test,
+        better=pair.worse, worse=pair.better, scale=pair.scale, margin=pair.margin, alpha=pair.alpha,
+        d=tuple(-d for d in pair.d), threshold=pair.mirrored, mirrored=pair.threshold, wins=pair.losses, losses=pair.wins,
+        failed=pair.failed[::-1], p=pair.p_reversed, p_reversed=pair.p, p_equivalent=pair.p_equivalent, test=pair.test,
     )  # fmt: skip
 
 
 def describe(pair: Pair) -> str:
-    """`dcgan ahead of vae by a factor 1.42 [1.2, 1.7], p = 0.004 (parametric, paired t, n = 5, blocks +++++)`."""
+    """`GAN ahead of VAE by a factor 1.42 [1.2, 1.7], p = 0.004 for more than 5% (parametric, paired t, n = 5, blocks +++++)`."""
     low, high = pair.interval
     size = f"a factor {pair.effect:.3g}" if pair.scale == "log" else f"{pair.effect:.3g}"
     limits = "" if np.isnan(low) else f" [{low:.3g}, {high:.3g}]"
     kind = "parametric, " if pair.test == "paired t" else ""
-    p = f"p = {pair.p:.2g}" if pair.p >= 1e-4 else "p < 0.0001"
+    p = (f"p = {pair.p:.2g}" if pair.p >= 1e-4 else "p < 0.0001") + (f" for more than {pair.margin:.0%}" if pair.margin else "")
     return f"{pair.better} ahead of {pair.worse} by {size}{limits}, {p} ({kind}{pair.test}, n = {pair.n}, blocks {pair.signs})"

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-
 from paragone.bench.judge.blocks import Entry, Track, definition, tracks
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.intervals import Interval, centre
@@ -73,7 +72,7 @@ def rankings(records: Sequence[Record], manifest: Manifest, metrics: Sequence[st
             lines += [_line(track, metric, row) for row in ranking(track, metric)]
         lines += [_line(track, STABILITY, row) for row in _stability(track)]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
-    counts = {name: "Int64" for name in ("rank", "rank_low", "rank_high", "n")}
+    counts = dict.fromkeys(("rank", "rank_low", "rank_high", "n"), "Int64")
     return table.astype({**counts, "value": "float64", "ci_low": "float64", "ci_high": "float64"})
 
 

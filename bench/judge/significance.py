@@ -3,6 +3,8 @@
     fewer than 14 blocks   Student's t, parametric: a permutation test has a floor there, 2^-n, that no correction survives
     from 14 on             sign-flip test, exact to 32 blocks, 10^5 random patterns beyond
     with failures          exact sign test
+
+All are one-sided: is the mean (or the median) of the differences above 0?
 """
 
 from functools import lru_cache

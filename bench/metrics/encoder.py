@@ -144,7 +144,7 @@ def _fit(encoder: Encoder, n: int, draws: torch.Generator, loss: Callable[[Tenso
     encoder.train()
     for _ in range(STEPS):
         optimiser.zero_grad()
-        loss(torch.randint(n, (BATCH_SIZE,), generator=draws)).backward()  # type: ignore[no-untyped-call]
+        loss(torch.randint(n, (BATCH_SIZE,), generator=draws)).backward()
         optimiser.step()
         schedule.step()
 

@@ -41,9 +41,7 @@ def frechet_distance(one: dict[str, Any], two: dict[str, Any]) -> float:
     return distance
 
 
-def floor_distances(
-    features: NDArray[np.float64], reference: dict[str, Any], n_floor: int, seed: int
-) -> tuple[float, ...]:
+def floor_distances(features: NDArray[np.float64], reference: dict[str, Any], n_floor: int, seed: int) -> tuple[float, ...]:
     """FID of 10 subsets of `n_floor` of the features (N, D), drawn without replacement by a generator with `seed`.
 
     Their mean is what held-out real, which has only `n_floor` items, is compared with; lower is better.

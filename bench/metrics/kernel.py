@@ -17,9 +17,7 @@ BLOCK = 1000
 """Rows of the kernel matrix held at once: at most BLOCK x N x 8 bytes."""
 
 
-def kernel_distance(
-    generated: NDArray[np.float64], real: NDArray[np.float64], real_mean: float | None = None
-) -> float:
+def kernel_distance(generated: NDArray[np.float64], real: NDArray[np.float64], real_mean: float | None = None) -> float:
     """KID of features (N, D) against (M, D); `real_mean` is `mean_kernel(real)` where it is already known."""
     need(min(len(generated), len(real)), 2, "items")
     across = _kernel_sum(generated, real) / (len(generated) * len(real))

@@ -29,9 +29,7 @@ def precision_recall(
     need(min(len(generated), len(real)), k + 1, "items")
     one, two = torch.from_numpy(generated), torch.from_numpy(real)
     # save_cpu_ram is the library's way to work in blocks
-    found = prc_features_to_metric(
-        one, two, prc_neighborhood=k, prc_batch_size=BLOCK, save_cpu_ram=True, verbose=False
-    )
+    found = prc_features_to_metric(one, two, prc_neighborhood=k, prc_batch_size=BLOCK, save_cpu_ram=True, verbose=False)
     return float(found[KEY_METRIC_PRECISION]), float(found[KEY_METRIC_RECALL])
 
 

@@ -57,9 +57,7 @@ class QualityPanel:
         if full:
             measures |= self._feature_measures(features, seed) | self._pixel_measures(levels)
         counts = {"two_sample_accuracy": side_size(len(levels), len(self._test))}
-        return [
-            _measurement(name, measure, sampler, counts.get(name, len(levels))) for name, measure in measures.items()
-        ]
+        return [_measurement(name, measure, sampler, counts.get(name, len(levels))) for name, measure in measures.items()]
 
     def _distances(self, features: Features) -> dict[str, Measure]:
         own = cache(lambda: statistics(features.values))

@@ -22,38 +22,52 @@ def resting_rss_bytes() -> int:
 
 
 class PeakMemory:
-    """Peak memory of one phase, from construction to `read`, in bytes.
+    """Peak memory of one phase in bytes: the highest of all times between `resume` and `pause`.
 
     `resting_bytes` is what the process held after imports and data: net is the peak less that.
     """
 
     def __init__(self, phase: str, device: torch.device, resting_bytes: int) -> None:
         self.phase, self.device, self.resting_bytes = phase, device, resting_bytes
-        self._reset = _reset_peak()
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        self._peaks: dict[str, int] = {}
+        self._was_reset = True
+        self.resume()
+
+    def resume(self) -> None:
+        """Begin to look: the marks are reset."""
+        self._was_reset = _reset_peak() and self._was_reset
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+    def pause(self) -> None:
+        """Stop looking, so that what comes next is not counted."""
+        found = {"rss": _peak_rss_bytes()}
+        if self.device.type == "cuda":
+            found["allocated"] = torch.cuda.max_memory_allocated(self.device)
+            found["reserved"] = torch.cuda.max_memory_reserved(self.device)
+        for name, value in found.items():
+            if value is not None:
+                self._peaks[name] = max(value, self._peaks.get(name, 0))
 
     def read(self, sampler: str = "") -> list[Measurement]:
         """Gross and net peak of the host, and on CUDA the allocator's two peaks and NVML's figure."""
-        peak = _peak_rss_bytes()
-        source = "VmHWM of the cell's process" if self._reset else "VmHWM of its whole life: the mark cannot be reset"
-        name = f"{self.phase}_peak_rss"
-        found = [_bytes(f"{name}_bytes", peak, source, sampler)]
+        self.pause()
+        peak = self._peaks.get("rss")
         net = None if peak is None else max(0, peak - self.resting_bytes)
-        found.append(_bytes(f"{name}_net_bytes", net, f"{source}, less its resting memory after imports and data", sampler))
-        if self.device.type == "cuda":
-            found += self._cuda(sampler)
-        return found
-
-    def _cuda(self, sampler: str) -> list[Measurement]:
-        allocated = torch.cuda.max_memory_allocated(self.device)
-        reserved = torch.cuda.max_memory_reserved(self.device)
-        used, why = _nvml_process_bytes(self.device)
-        return [
-            _bytes(f"{self.phase}_cuda_allocated_bytes", allocated, "torch allocator, peak", sampler),
-            _bytes(f"{self.phase}_cuda_reserved_bytes", reserved, "torch allocator, peak", sampler),
-            _bytes(f"{self.phase}_nvml_process_bytes", used, why, sampler),
+        source = "VmHWM of the cell's process" if self._was_reset else "VmHWM of its whole life: the mark cannot be reset"
+        rss = f"{self.phase}_peak_rss"
+        found = [
+            _bytes(f"{rss}_bytes", peak, source, sampler),
+            _bytes(f"{rss}_net_bytes", net, f"{source}, less its resting memory after imports and data", sampler),
         ]
+        if self.device.type == "cuda":
+            used, why = _nvml_process_bytes(self.device)
+            found += [
+                _bytes(f"{self.phase}_cuda_allocated_bytes", self._peaks["allocated"], "torch allocator, peak", sampler),
+                _bytes(f"{self.phase}_cuda_reserved_bytes", self._peaks["reserved"], "torch allocator, peak", sampler),
+                _bytes(f"{self.phase}_nvml_process_bytes", used, why, sampler),
+            ]
+        return found
 
 
 def _bytes(metric: str, value: int | None, source: str, sampler: str) -> Measurement:

@@ -1,0 +1,217 @@
+"""One walk over all contenders through everything that the contract promises; a new contender is tested by existing."""
+
+import copy
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from paragone.bench.data import embedded
+from paragone.bench.data.dataset import to_unit
+from paragone.bench.sizing import outside_budget, solve_width
+from paragone.models import Batch, DataSpec, NotTrained, registered
+
+# What tests of their own add to the registry is not ours to walk over.
+CONTENDERS = [name for name, cls in registered().items() if cls.__module__.startswith("paragone.models.")]
+SPECS = {
+    "digits": DataSpec("image", (1, 8, 8), levels=17),
+    "wide colour": DataSpec("image", (3, 12, 20), levels=256),
+    "mnist": DataSpec("image", (1, 28, 28), levels=256),
+}
+WIDTH = 8
+every_contender = pytest.mark.parametrize("name", CONTENDERS)
+
+
+def build(name, spec=SPECS["digits"], width=WIDTH, seed=0):
+    torch.manual_seed(seed)
+    contender = registered()[name](spec, width)
+    contender.generator = torch.Generator().manual_seed(seed)
+    return contender
+
+
+def images(spec, n, seed=0):
+    draws = torch.Generator().manual_seed(seed)
+    levels = torch.randint(spec.levels, (n, *spec.shape), generator=draws)
+    return levels * (2.0 / (spec.levels - 1)) - 1.0
+
+
+def train(contender, spec=SPECS["digits"], steps=3, batch=16):
+    """A few updates spread over the whole budget, so that every stage is visited."""
+    contender.train()
+    for k in range(steps):
+        contender.update(Batch(images(spec, batch, seed=k)), k / steps)
+    return contender
+
+
+def prepared(contender, spec=SPECS["digits"]):
+    contender.eval()
+    if "prepare" in contender.abilities():
+        with torch.no_grad():
+            contender.prepare([Batch(images(spec, 32, seed=s)) for s in range(4)])
+    return contender
+
+
+def sample(contender, n, seed=0, sampler=None):
+    contender.eval()
+    with torch.no_grad():
+        return contender.sample(n, torch.Generator().manual_seed(seed), sampler=sampler)
+
+
+def quick_samplers(contender):
+    """All samplers but those of a thousand steps, which take too long here."""
+    return [sampler for sampler in contender.samplers if "1000" not in sampler]
+
+
+@pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
+@every_contender
+def test_updates_and_samples_on_any_images(name, spec):
+    contender = prepared(train(build(name, spec), spec, steps=2, batch=4), spec)
+    logs = contender.train().update(Batch(images(spec, 3)), 0.9)
+    assert logs, name
+    for key, value in logs.items():
+        assert not torch.as_tensor(value).requires_grad, f"{name} logs {key} with a gradient"
+        assert torch.as_tensor(value).isfinite(), f"{name} logs {key} = {value}"
+    x = sample(contender, 2, sampler=quick_samplers(contender)[0])
+    assert x.shape == (2, *spec.shape), name
+    assert x.dtype == torch.float32, name
+    assert x.isfinite().all(), name
+
+
+@every_contender
+def test_every_sampler_gives_any_number_and_depends_on_its_generator_alone(name):
+    contender = prepared(train(build(name)))
+    for sampler in quick_samplers(contender):
+        assert sample(contender, 1, sampler=sampler).shape == (1, 1, 8, 8), f"{name}/{sampler}"
+        torch.manual_seed(1)
+        one = sample(contender, 5, seed=3, sampler=sampler)
+        torch.manual_seed(2)
+        assert torch.equal(one, sample(contender, 5, seed=3, sampler=sampler)), f"{name}/{sampler} draws elsewhere"
+        assert not torch.equal(one, sample(contender, 5, seed=4, sampler=sampler)), f"{name}/{sampler} ignores its generator"
+    default = sample(contender, 2, seed=3)
+    assert torch.equal(default, sample(contender, 2, seed=3, sampler=contender.samplers[0])), name
+
+
+@every_contender
+def test_sampling_leaves_the_global_generator_alone(name):
+    contender = prepared(train(build(name)))
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    sample(contender, 2, sampler=quick_samplers(contender)[0])
+    assert torch.equal(before, torch.get_rng_state()), name
+
+
+@every_contender
+def test_an_unknown_sampler_is_refused(name):
+    contender = prepared(train(build(name)))
+    with pytest.raises((ValueError, KeyError), match="no-such"):
+        sample(contender, 1, sampler="no-such")
+
+
+@every_contender
+def test_samples_at_any_progress_or_says_too_early(name):
+    contender = build(name)
+    try:
+        assert sample(contender, 2).isfinite().all(), name
+    except NotTrained as error:
+        assert str(error), name
+
+
+@every_contender
+def test_training_is_determined_by_its_seeds(name):
+    one, two, other = train(build(name)), train(build(name)), train(build(name, seed=1))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True)), name
+    assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True)), name
+
+
+@every_contender
+def test_at_learning_rate_factor_zero_no_parameter_moves(name):
+    contender = build(name)
+    contender.learning_rate_factor = 0.0
+    before = {key: p.detach().clone() for key, p in contender.named_parameters() if p.requires_grad}
+    train(contender)
+    moved = [key for key, p in contender.named_parameters() if p.requires_grad and not torch.equal(before[key], p)]
+    assert not moved, f"{name}: {moved[:3]}"
+
+
+@every_contender
+def test_training_moves_every_network(name):
+    """A parameter that nothing trains is dead weight in the budget."""
+    contender = build(name)
+    before = {key: p.detach().clone() for key, p in contender.named_parameters() if p.requires_grad}
+    train(contender, steps=12)
+    still = [key for key, p in contender.named_parameters() if p.requires_grad and p.numel() > 1 and torch.equal(before[key], p)]
+    assert not still, f"{name}: {still[:3]}"
+
+
+@every_contender
+def test_loaded_weights_give_the_same_samples(name):
+    contender = prepared(train(build(name)))
+    stored = save({key: value.contiguous().clone() for key, value in contender.state_dict().items()})
+    other = build(name, seed=9)
+    other.load_state_dict(load(stored))
+    sampler = quick_samplers(contender)[0]
+    assert torch.equal(sample(contender, 3, sampler=sampler), sample(other, 3, sampler=sampler)), name
+
+
+@every_contender
+def test_parameters_grow_with_the_width(name):
+    counts = [build(name, width=width).trained_parameter_count() for width in (4, 8, 9, 16, 31, 64)]
+    assert counts == sorted(counts), name
+    assert counts[0] < counts[-1], name
+
+
+@pytest.mark.parametrize(("track", "parameters"), [("digits", 100_000), ("digits", 200_000), ("mnist", 300_000)])
+@every_contender
+def test_some_width_meets_the_parameter_budget(name, track, parameters):
+    _, count = solve_width(registered()[name], SPECS[track], parameters)
+    assert not outside_budget(count, parameters), f"{name}: {count}"
+
+
+@every_contender
+def test_likelihood_is_per_item_and_of_discrete_levels(name):
+    contender = prepared(train(build(name)))
+    if "log_prob" not in contender.abilities():
+        return
+    x = images(SPECS["digits"], 6)
+    with torch.no_grad():
+        found = contender.log_prob(x)
+    assert found.log_prob.shape == (6,), name
+    assert (found.log_prob < 0).all(), f"{name}: a probability above 1"
+
+
+@every_contender
+def test_latents_come_back_as_images(name):
+    contender = prepared(train(build(name)))
+    if not {"encode", "decode"} <= contender.abilities():
+        return
+    x = images(SPECS["digits"], 3)
+    with torch.no_grad():
+        assert contender.decode(contender.encode(x)).shape == x.shape, name
+
+
+@every_contender
+def test_looking_does_not_disturb_training(name):
+    """Preparing, sampling and scoring between two updates leaves the next update as it would have been."""
+    calm, disturbed = train(build(name)), train(build(name))
+    state = disturbed.generator.get_state()
+    prepared(disturbed)
+    sample(disturbed, 2, sampler=quick_samplers(disturbed)[0])
+    disturbed.generator.set_state(state)
+    for contender in (calm, disturbed):
+        contender.train()
+        contender.update(Batch(images(SPECS["digits"], 16, seed=7)), 0.99)
+    assert all(torch.equal(a, b) for a, b in zip(calm.parameters(), disturbed.parameters(), strict=True)), name
+
+
+@every_contender
+def test_real_digits_are_learnt_by_a_copy_of_its_class_alone(name):
+    """Usable without the harness: a plain loop over real digits runs, and a deep copy of the contender samples the same."""
+    data = embedded("digits")
+    x = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    contender = build(name, data.spec)
+    for k in range(4):
+        contender.update(Batch(x[k * 32 : (k + 1) * 32]), k / 4)
+    contender = prepared(contender)
+    twin = copy.deepcopy(contender)
+    sampler = quick_samplers(contender)[0]
+    assert torch.equal(sample(contender, 2, sampler=sampler), sample(twin, 2, sampler=sampler)), name
