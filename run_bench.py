@@ -61,8 +61,7 @@ def run(
 @app.command("list")
 def list_(what: Annotated[str, typer.Argument(help="contenders, suites, datasets or metrics")]) -> None:
     """List what there is, one plain line each without a terminal."""
-    from paragone.bench.listing import LISTINGS
-    from paragone.reports.terminal import print_rows
+    from paragone.bench.listing import LISTINGS, print_rows
 
     if what not in LISTINGS:
         from paragone.bench.errors import unknown
@@ -82,10 +81,15 @@ def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) ->
 
 def _write_report(folder: Path) -> None:
     from paragone.reports import write_report
-    from paragone.reports.terminal import print_summary
+    from paragone.reports.terminal import summary, summary_text
+    from rich.console import Console
 
     write_report(folder)
-    print_summary(folder)
+    console = Console()
+    if console.is_terminal:
+        console.print(summary(folder))
+    else:
+        print(summary_text(folder), end="")
 
 
 def main() -> None:

@@ -4,6 +4,9 @@ from collections.abc import Callable, Sequence
 
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.suite import REFERENCES, load_suite, shipped
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -49,6 +52,20 @@ def metrics() -> Rows:
     """Every metric with what it is and what it cannot see."""
     rows = [(m.name, m.unit or "-", m.direction, m.scale, m.needs or "-", m.source, m.blind or "-") for m in METRICS.values()]
     return ("metric", "unit", "better", "scale", "computed on", "source", "cannot see"), rows
+
+
+def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal; elsewhere plain text, one unwrapped line a row, columns two spaces apart."""
+    console = Console()
+    if console.is_terminal:
+        table = Table(*head, box=None, padding=(0, 2), header_style="bold")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        console.print(table)
+        return
+    widths = [max(len(row[k]) for row in (head, *rows)) for k in range(len(head))]
+    for row in (head, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 LISTINGS: dict[str, Callable[[], Rows]] = {

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-
 from paragone.bench.metrics.table import METRICS, at_share
 from paragone.bench.records import REFERENCE, Audit, Cell, Failure, Manifest, Measurement, Record
 
@@ -66,10 +65,10 @@ CONTENDERS: dict[str, Plan] = {
     "vqvae": Plan("hybrid", {"default": Way(7.3, 2600.0, 16)}, 9.8e8, 700),
 }
 REFERENCES: dict[str, Plan] = {
-    "held-out real": Plan(REFERENCE, {"": Way(1.13, 1.0)}),
-    "train copies": Plan(REFERENCE, {"": Way(0.85, 1.0)}, copies=1.0, near_copies=1.0),
-    "gaussian mixture": Plan(REFERENCE, {"": Way(1.6, 1.0)}, bits_per_dim=2.05),
-    "independent pixels": Plan(REFERENCE, {"": Way(48.9, 1.0)}),
+    "held-out real": Plan(REFERENCE, {"default": Way(1.13, 1.0)}),
+    "train copies": Plan(REFERENCE, {"default": Way(0.85, 1.0)}, copies=1.0, near_copies=1.0),
+    "gaussian mixture": Plan(REFERENCE, {"default": Way(1.6, 1.0)}, bits_per_dim=2.05),
+    "independent pixels": Plan(REFERENCE, {"default": Way(48.9, 1.0)}),
 }
 
 
@@ -95,9 +94,7 @@ def make_run(
     for seed in range(seeds):
         for name, plan in plans.items():
             for variant in variants if plan.family != REFERENCE else ("",):
-                maker = _Maker(
-                    generator, Cell(track=TRACK, contender=name, seed=seed, variant=variant), plan, noise, seconds
-                )
+                maker = _Maker(generator, Cell(track=TRACK, contender=name, seed=seed, variant=variant), plan, noise, seconds)
                 records.append(maker.record(len(records), tuple(shares), (name, seed) in failed))
     return _manifest(records, seeds, seconds), records
 
@@ -110,9 +107,7 @@ def planned(name: str, **changes: object) -> Plan:
 def with_values(record: Record, values: Mapping[tuple[str, str], float | None], source: str = "built") -> Record:
     """A copy of the record in which (metric, sampler) has another value; None needs `source` to say why."""
     changed = tuple(
-        m.model_copy(update={"value": values[m.metric, m.sampler], "source": source})
-        if (m.metric, m.sampler) in values
-        else m
+        m.model_copy(update={"value": values[m.metric, m.sampler], "source": source}) if (m.metric, m.sampler) in values else m
         for m in record.measurements
     )
     return record.model_copy(update={"measurements": changed})
@@ -134,14 +129,12 @@ class _Maker:
         for sampler, way in self.plan.samplers.items():
             measurements += self._sampler(sampler, way, shares if not reference else ())
         if failed:
-            measurements = [
-                m.model_copy(update={"value": None, "source": "failed", "repeats": ()}) for m in measurements
-            ]
+            measurements = [m.model_copy(update={"value": None, "source": "failed", "repeats": ()}) for m in measurements]
         return Record(
             cell=self.cell, dataset="digits", modality="image", family=self.plan.family, ablation=self.plan.ablation,
-            samplers=() if reference else tuple(self.plan.samplers), status="failed" if failed else "ok", flags=self.plan.flags,
-            failure=_failure() if failed else None, audit=None if reference else self._audit(failed), width=None if reference else 24,
-            measurements=tuple(measurements), seconds_by_phase=self._phases(reference),
+            samplers=tuple(self.plan.samplers), status="failed" if failed else "ok", flags=self.plan.flags,
+            failure=_failure() if failed else None, audit=None if reference else self._audit(failed),
+            width=None if reference else 24, measurements=tuple(measurements), seconds_by_phase=self._phases(reference),
             hashes={"suite": "5a" * 32, "data": "da" * 32, "source": "c0" * 32}, fingerprint=_FINGERPRINT, position=position,
             started="2026-01-05T10:00:00+00:00", ended="2026-01-05T10:00:11+00:00",
         )  # fmt: skip
@@ -172,10 +165,7 @@ class _Maker:
         items = 360 if self.cell.contender == "held-out real" else 1000
         same_each_seed = self.cell.contender == "held-out real"
         fid = way.fid * (1.0 if same_each_seed else self._wobble(self.noise))
-        made = [
-            _measured(name, value if way.judged else None, sampler, "built" if way.judged else "timed only", items)
-            for name, value in self._quality(fid).items()
-        ]
+        made = [_measured(name, value, sampler, n=items) for name, value in self._quality(fid).items()] if way.judged else []
         first = sampler == next(iter(self.plan.samplers))
         for share in shares if way.judged and first else ():
             early = fid * share**-0.45 * self._wobble(self.noise / 2)
@@ -212,8 +202,9 @@ class _Maker:
     def _audit(self, failed: bool) -> Audit:
         spent = self.seconds * (0.4 if failed else 1.0)
         return Audit(
-            axis="seconds", asked=self.seconds, spent_s=spent + 0.004, spent_steps=self.plan.steps, spent_samples=self.plan.steps * 128,
-            overrun=0.0 if failed else 0.004, last_update=self.seconds / self.plan.steps, parameters_asked=200_000,
+            axis="seconds", asked=self.seconds, spent_s=spent + 0.004, spent_steps=self.plan.steps,
+            spent_samples=self.plan.steps * 128, overrun=0.0 if failed else 0.004,
+            last_update=self.seconds / self.plan.steps, parameters_asked=200_000,
             parameters=199_000,
         )  # fmt: skip
 

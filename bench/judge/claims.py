@@ -22,7 +22,7 @@ from paragone.bench.judge.evidence import conditions, measured_order, sizes
 from paragone.bench.judge.families import VIEWS, Blocks, View, group_blocks
 from paragone.bench.judge.orderings import Better, OrderVerdict, Outcome, Pair, describe, order_verdict, turned
 from paragone.bench.judge.significance import benjamini_hochberg, holm
-from paragone.bench.records import Manifest, Record
+from paragone.bench.records import REFERENCE, Manifest, Record
 
 COLUMNS = (
     "claim", "statement", "track", "metric", "verdict", "effect", "ci_low", "ci_high", "p", "n", "detectable_effect", "reason",
@@ -258,10 +258,13 @@ def _disagreement(verdict: Verdict) -> str:
     decided = {key: outcome for key, outcome in outcomes.items() if outcome != "undetermined"}
     if len(decided) == len(outcomes) and len(set(outcomes.values())) == 1:
         return f"{next(iter(decided.values()))} alone, but not after correction over the report's claims"
+    by_view = {view: {outcome for (_, v), outcome in outcomes.items() if v == view} for view in VIEWS}
+    for view, other in (VIEWS[::-1], VIEWS):
+        if by_view[view] == {"supported"} and by_view[other] == {"contradicted"}:
+            return f"holds for the {view} of each family, is contradicted for the {other} one"
     for view, other in (VIEWS, VIEWS[::-1]):
-        own = {outcome for (_, v), outcome in outcomes.items() if v == view}
-        if len(own) == 1 and own != {"undetermined"} and own != {o for (_, v), o in outcomes.items() if v == other}:
-            return f"{_holds(own.pop())} for the {view} of each family, not for the {other} one"
+        if by_view[view] in ({"supported"}, {"contradicted"}) and by_view[view] != by_view[other]:
+            return f"{_holds(by_view[view].pop())} for the {view} of each family, not for the {other} one"
     if decided:
         parts = [f"{outcome} by {metric} ({view})" for (metric, view), outcome in decided.items()]
         return f"components disagree: {', '.join(parts)}, undetermined by the others"
@@ -274,7 +277,8 @@ def _holds(outcome: str) -> str:
 
 
 def _seeds(verdict: Verdict) -> str:
-    if verdict.badge == "tie" or np.isnan(verdict.detectable_effect):
+    outcomes = {component.result.verdict for component in verdict.components}
+    if verdict.badge == "tie" or np.isnan(verdict.detectable_effect) or {"supported", "contradicted"} <= outcomes:
         return ""
     needed = f", about {verdict.blocks_needed} seeds would show what was seen" if verdict.blocks_needed else ""
     return f"; {verdict.n} seeds show a factor of {verdict.detectable_effect:.3g} between neighbours{needed}"
@@ -282,14 +286,18 @@ def _seeds(verdict: Verdict) -> str:
 
 def _stability(claim: Claim, track: Track, records: Sequence[Record], held: tuple[str, ...]) -> Verdict:
     """Training stability is decided on learning-rate variants of a run, and never from its losses."""
-    variants = {r.cell.variant for r in records if r.cell.track == track.name and r.family != "reference"}
-    factors, seeds = len(variants), len(track.seeds)
-    varied = f"{factors} learning-rate factors" if factors > 1 else "1 learning-rate factor: this suite varies no learning rates"
-    reason = (
-        f"not enough runs: {seeds} {'seed' if seeds == 1 else 'seeds'} x {varied}; "
-        f"needed are at least {NEEDED_SEEDS} seeds x {NEEDED_FACTORS} factors"
-    )
+    variants = {r.cell.variant for r in records if r.cell.track == track.name and r.family != REFERENCE}
+    seeds, factors = _count(len(track.seeds), "seed"), _count(len(variants), "learning-rate factor")
+    if len(track.seeds) >= NEEDED_SEEDS and len(variants) >= NEEDED_FACTORS:
+        return _undetermined(claim, track.name, f"no row for stability ({seeds} x {factors})", held, "", "")
+    varied = f"{factors}: this suite varies no learning rates" if len(variants) == 1 else factors
+    needed = f"at least {NEEDED_SEEDS} seeds x {NEEDED_FACTORS} factors"
+    reason = f"not enough runs: {seeds} x {varied}; needed are {needed}"
     return _undetermined(claim, track.name, reason, held, f"not enough runs: {seeds} x {factors}", "")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _undetermined(

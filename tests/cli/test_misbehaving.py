@@ -16,7 +16,7 @@ EXPECTED = {
     "nan-samples": ("diverged", "evaluate", "not finite"),
     "wrong-shape": ("invalid", "evaluate", "shape"),
     "wrong-dtype": ("invalid", "evaluate", "torch.float64"),
-    "never-ends": ("timeout", "train", "the limit is 10 s"),
+    "never-ends": ("timeout", "train", "the limit is 20 s"),
     "exits": ("failed", "train", "exit code 7"),
     "dumps-core": ("failed", "train", "SIGSEGV"),
     "eats-memory": ("out_of_memory", "train", "the limit is 1800 MB"),
@@ -32,7 +32,7 @@ def outcome(tmp_path_factory):
     suite = folder / "tiny.toml"
     from tests.cli.conftest import SUITE
 
-    suite.write_text(SUITE.format(seeds=1, budget="20 steps", timeout=10))
+    suite.write_text(SUITE.format(seeds=1, budget="20 steps", timeout=20))
     only = [word for name in EXPECTED for word in ("--only", name)]
     done = bench("run", suite, "--add", CONTENDERS, *only, "--out", out, cwd=folder, env={"PARAGONE_TEST_OUT": str(out)})
     return done, out
