@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from pydantic import ValidationError
+
 from paragone.bench.cell import Job
 from paragone.bench.process import TAIL_LINES, cell_process
 from paragone.bench.records import Measurement
-from pydantic import ValidationError
 
 LOG_LIMIT_BYTES = 16 << 20
 """A contender that prints without end fills no disk: its log is emptied at this size."""

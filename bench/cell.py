@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from paragone.bench.budget import Budget, Meter
 from paragone.bench.data import Dataset, load
 from paragone.bench.data.dataset import Levels, to_levels, to_unit
@@ -30,7 +32,6 @@ from paragone.bench.sizing import outside_budget, solve_width
 from paragone.bench.suite import EvaluationKeys
 from paragone.bench.train import batches, train
 from paragone.models import Batch, Contender, NotTrained, registered
-from torch import Tensor
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
 SETUP_OVER_BUDGET = "sampling setup over 5 % of the budget"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import torch
+
 from paragone.bench.errors import UsageError
 from paragone.bench.plan import Options, make_plan
 from paragone.bench.profile.machine import fingerprint, usable_cores

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from paragone.bench.metrics.table import METRICS
-from paragone.bench.suite import REFERENCES, load_suite, shipped
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from paragone.bench.metrics.table import METRICS
+from paragone.bench.suite import REFERENCES, load_suite, shipped
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 

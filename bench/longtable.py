@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pandas as pd
+
 from paragone.bench.records import Record
 
 COLUMNS = (

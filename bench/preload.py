@@ -4,8 +4,9 @@ Imported by name by multiprocessing's fork server. The server is a child of the 
 to die with it, and the cells die with the server.
 """
 
-import paragone.bench.process
 import sklearn.linear_model
 import sklearn.mixture  # noqa: F401
+
+import paragone.bench.process
 
 paragone.bench.process.die_with_parent()

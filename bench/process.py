@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from paragone.bench.budget import Meter
 from paragone.bench.cell import Job, run_cell
 from paragone.bench.data.dataset import Levels

@@ -5,15 +5,16 @@ import time
 from collections import defaultdict
 from statistics import geometric_mean
 
-from paragone.bench.attempt import Attempt
-from paragone.bench.longtable import entry_name
-from paragone.bench.records import REFERENCE, Record
-from paragone.bench.runner import Display
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
+
+from paragone.bench.attempt import Attempt
+from paragone.bench.longtable import entry_name
+from paragone.bench.records import REFERENCE, Record
+from paragone.bench.runner import Display
 
 RANKING_ROWS = 12
 

@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from paragone.bench.errors import UsageError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from paragone.bench.errors import UsageError
 
 SCHEMA_VERSION = 1
 REFERENCE = "reference"
@@ -98,7 +99,7 @@ class Record(Frozen):
     modality: str
     family: str
     ablation: bool = False
-    samplers: tuple[str, ...] = Field(description="samplers judged or timed, the default first; empty for a reference")
+    samplers: tuple[str, ...] = Field(description="samplers judged or timed, the default first; `default` for a reference")
     status: Status
     flags: tuple[str, ...] = ()
     failure: Failure | None = None

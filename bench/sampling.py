@@ -14,14 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from paragone.bench.profile.clock import now_s
-from paragone.bench.records import Measurement
-from paragone.bench.train import Diverged, InvalidOutput
-from paragone.models import Contender, DataSpec
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
+
+from paragone.bench.profile.clock import now_s
+from paragone.bench.records import Measurement
+from paragone.bench.train import Diverged, InvalidOutput
+from paragone.models import Contender, DataSpec
 
 DRAW_BATCH = 500
 """Items drawn in one call for judging: fixed, so that the same seed gives the same samples everywhere."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+
 from paragone.models import Contender, DataSpec
 
 START = 16

@@ -12,10 +12,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
 from paragone.bench.errors import UsageError
 from paragone.bench.files import write_atomically
 from paragone.bench.records import Cell, Manifest, Record, read_manifest, read_records, to_json
-from PIL import Image
 
 SHEET_SIDE = 10
 """Contact sheets show this many items a side."""

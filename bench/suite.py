@@ -10,10 +10,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, ValidationError, field_validator
+
 from paragone.bench.budget import Budget
 from paragone.bench.errors import UsageError, unknown
 from paragone.bench.records import Cell, Frozen
-from pydantic import Field, ValidationError, field_validator
 
 FOLDER = Path(__file__).parent / "suites"
 REFERENCES = ("held-out real", "train copies", "gaussian mixture", "independent pixels")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
+from torch import Tensor
+
 from paragone.bench.budget import Meter
 from paragone.bench.profile.clock import synchronise
 from paragone.models import Batch, Contender
-from torch import Tensor
 
 HEARTBEAT_S = 0.25
 """Counted seconds between two looks at the logged scalars."""

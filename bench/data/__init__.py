@@ -1,7 +1,10 @@
-"""Datasets with fixed splits: the embedded ones by name."""
+"""Datasets with fixed splits: the embedded ones by name, a user's own by path."""
+
+from pathlib import Path
 
 from paragone.bench.data.dataset import Dataset
 from paragone.bench.data.errors import DataError
+from paragone.bench.errors import unknown
 
 EMBEDDED = ("digits", "mnist")
 
@@ -24,11 +27,25 @@ def embedded(name: str) -> Dataset:
 
 
 def load(name_or_path: str) -> Dataset:
-    """An embedded dataset by its name.
+    """An embedded dataset by its name, or a user's folder of images or npz file by its path.
+
+    A folder that is called like an embedded dataset is reached as `./digits`.
 
     Raises:
-        DataError: there is no such dataset.
+        DataError: there is no such dataset, or the user's data cannot be used.
     """
     if name_or_path in EMBEDDED:
         return embedded(name_or_path)
-    raise DataError(f"no dataset {name_or_path!r}; embedded ones: {', '.join(EMBEDDED)}")
+    path = Path(name_or_path).expanduser()
+    if path.is_dir():
+        from paragone.bench.data.folder import load_folder
+
+        return load_folder(path)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        from paragone.bench.data.archive import load_archive
+
+        return load_archive(path)
+    if path.exists():
+        raise DataError(f"data {path} is neither a folder nor an npz file; give a folder of PNG or JPEG images, or an npz")
+    remedy = f"There is no such folder or npz file either; embedded ones: {', '.join(EMBEDDED)}"
+    raise DataError(str(unknown("dataset", name_or_path, EMBEDDED, remedy)))

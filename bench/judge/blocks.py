@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+
 from paragone.bench.longtable import entry_name
 from paragone.bench.metrics.table import METRICS, Metric, split_share
 from paragone.bench.records import REFERENCE, Measurement, Record

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+
 from paragone.bench.judge.blocks import Track, definition, tracks
 from paragone.bench.judge.curves import still_improving
 from paragone.bench.judge.evidence import conditions, measured_order, sizes

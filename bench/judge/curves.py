@@ -9,6 +9,7 @@ from itertools import combinations, groupby, pairwise
 
 import numpy as np
 import pandas as pd
+
 from paragone.bench.judge.blocks import Track, definition
 from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
 from paragone.bench.judge.intervals import centre

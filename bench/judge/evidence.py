@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+
 from paragone.bench.judge.blocks import Track, definition
 from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
 from paragone.bench.judge.intervals import centre

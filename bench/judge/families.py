@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
 from paragone.bench.judge.blocks import Entry, Track, definition
 from paragone.bench.judge.gate import gate_entry
 from paragone.bench.judge.ranking import OUTSIDE_BUDGET

@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
 from paragone.bench.judge.intervals import MANY_BLOCKS, Interval, Scale, bca_limits, t_limits
 from paragone.bench.judge.significance import (
     POWER,

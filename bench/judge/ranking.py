@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
 from paragone.bench.judge.blocks import Entry, Track, definition, tracks
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.intervals import Interval, centre

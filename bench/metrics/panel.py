@@ -109,13 +109,16 @@ class QualityPanel:
 def _measurement(name: str, measure: Measure, sampler: str, n: int) -> Measurement:
     """The measure's value, or no value and the reason in `source`."""
     metric = METRICS[name]
-    value, repeats, source = None, (), metric.source
+    value: float | None = None
+    repeats: tuple[float, ...] = ()
+    source = metric.source
     try:
         result = measure()
-        repeats = result if isinstance(result, tuple) else ()
-        value = float(np.mean(result))
-        if not np.isfinite(value):
-            value, repeats, source = None, (), f"not finite ({value})"
+        mean = float(np.mean(result))
+        if np.isfinite(mean):
+            value, repeats = mean, result if isinstance(result, tuple) else ()
+        else:
+            source = f"not finite ({mean})"
     except (ValueError, ArithmeticError, RuntimeError, AssertionError) as error:  # numerical libraries raise all of these
         source = str(error) if isinstance(error, NotMeasurable) else f"{type(error).__name__}: {error}"
     return Measurement(metric=name, value=value, unit=metric.unit, source=source, sampler=sampler, repeats=repeats, n=n)

@@ -46,4 +46,6 @@ def _power(levels: Levels) -> NDArray[np.float64]:
 
 def _frequency(height: int, width: int) -> NDArray[np.float64]:
     """The larger of |fx| and |fy|, in cycles a pixel, of each coefficient (H, W) of a 2-D FFT."""
-    return np.maximum(np.abs(np.fft.fftfreq(height))[:, None], np.abs(np.fft.fftfreq(width))[None])
+    down, across = np.abs(np.fft.fftfreq(height)), np.abs(np.fft.fftfreq(width))
+    larger: NDArray[np.float64] = np.maximum(down[:, None], across[None])
+    return larger

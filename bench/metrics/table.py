@@ -30,7 +30,7 @@ class Metric:
 
 
 _N = "N generated items against the whole test split"
-_PRD = "arXiv:1904.06991, through torch-fidelity"
+_PRD = "Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3, through torch-fidelity"
 
 _METRICS = (
     Metric("fid", "FID", "quality", "", "lower", "log", _N, "Heusel et al. 2017, arXiv:1706.08500, through torch-fidelity",
@@ -38,17 +38,20 @@ _METRICS = (
     Metric("fid_floor", "FID at the floor's N", "quality", "", "lower", "log", "mean of 10 subsets as large as held-out real",
            "as fid, at the N at which held-out real can be judged", "as fid"),
     Metric("kid", "KID", "quality", "", "lower", "identity", _N,
-           "Binkowski et al. 2018, arXiv:1801.01401, unbiased, through torch-fidelity", "memorisation; noisy on small sets"),
+           "Binkowski et al. 2018, arXiv:1801.01401, unbiased, all items, torch-fidelity's kernel",
+           "memorisation; noisy on small sets"),
     Metric("precision", "precision", "quality", "share", "higher", "identity", _N, _PRD, "diversity"),
     Metric("recall", "recall", "quality", "share", "higher", "identity", _N, _PRD,
            "quality: outliers widen it; compare at equal precision only"),
-    Metric("density", "density", "quality", "", "higher", "identity", _N, "Naeem et al. 2020, arXiv:2002.09797", "diversity"),
-    Metric("coverage", "coverage", "quality", "share", "higher", "identity", _N, "Naeem et al. 2020, arXiv:2002.09797",
+    Metric("density", "density", "quality", "", "higher", "identity", _N, "Naeem et al. 2020, arXiv:2002.09797, k = 5",
+           "diversity"),
+    Metric("coverage", "coverage", "quality", "share", "higher", "identity", _N, "Naeem et al. 2020, arXiv:2002.09797, k = 5",
            "quality of samples far from all real ones"),
     Metric("high_frequency_ratio", "high frequencies", "quality", "ratio to real", "none", "identity", _N,
-           "share of spectral power above half the Nyquist frequency, over real's", "where in the image the detail lies"),
+           "share of spectral power above half the Nyquist frequency in a direction, over real's",
+           "where in the image the detail lies"),
     Metric("two_sample_accuracy", "two-sample accuracy", "quality", "share", "lower", "identity",
-           "equal numbers of generated and test items", "Lopez-Paz and Oquab 2017, arXiv:1610.06545, 5-fold, frozen features",
+           "equal numbers of generated and test items", "arXiv:1610.06545, 5-fold, support vector machine, frozen features",
            "differences that the encoder drops"),
     Metric("class_balance", "class balance", "quality", "share", "higher", "identity", _N,
            "1 - total variation between the classes of generated and of test items by the frozen encoder",
@@ -57,7 +60,7 @@ _METRICS = (
            "share equal to a training item, level by level", "copies with any change"),
     Metric("near_copy_share", "near copies", "quality", "share", "none", "identity",
            "N generated items against the training split",
-           "share with d(nearest) / d(second nearest) < 1/3, shifts of one pixel allowed", "noisy copies"),
+           "share with d(nearest) / d(second nearest) < 1/3, shifts of one pixel allowed", "copies with strong noise"),
     Metric("bits_per_dim", "bits/dim", "likelihood", "bits/dim", "lower", "identity", "the whole test split",
            "-log2 P(x) / D of discrete levels, at the end of training", "sample quality"),
     Metric("bits_per_dim_best", "bits/dim at best", "likelihood", "bits/dim", "lower", "identity", "the whole test split",

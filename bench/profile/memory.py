@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import torch
+
 from paragone.bench.records import Measurement
 
 _STATUS = Path("/proc/self/status")

@@ -25,7 +25,9 @@ def test_reads(text, axis, amount):
     assert Budget.parse(text) == Budget(axis, amount)
 
 
-@pytest.mark.parametrize("text", ["", "s", "20", "20 sek", "0 s", "-3 s", "nan s", "1e999 s", "0 steps", "0.5 steps", "1.2.3 s", "20 s s"])
+@pytest.mark.parametrize(
+    "text", ["", "s", "20", "20 sek", "0 s", "-3 s", "nan s", "1e999 s", "0 steps", "0.5 steps", "1.2.3 s", "20 s s"]
+)
 def test_refuses_with_the_value_and_an_example(text):
     with pytest.raises(UsageError, match="budget") as error:
         Budget.parse(text)
@@ -48,7 +50,10 @@ class Clock:
         return self.now
 
 
-@given(updates=st.lists(st.tuples(st.floats(0.001, 2.0), st.integers(1, 512)), min_size=1, max_size=60), axis=st.sampled_from(["seconds", "steps", "samples"]))
+@given(
+    updates=st.lists(st.tuples(st.floats(0.001, 2.0), st.integers(1, 512)), min_size=1, max_size=60),
+    axis=st.sampled_from(["seconds", "steps", "samples"]),
+)
 def test_overrun_is_at_most_one_update(updates, axis):
     clock = Clock()
     meter = Meter(Budget(axis, 10.0), clock)

@@ -57,7 +57,9 @@ def run(contender, budget, shares=(), at_share=lambda share: None):
 
 def test_steps_are_exact_and_shares_are_met_in_order():
     contender, seen = Mean(), []
-    meter = run(contender, Budget("steps", 64), (1 / 16, 1 / 4, 1 / 2), lambda share: seen.append((share, len(contender.progresses))))
+    meter = run(
+        contender, Budget("steps", 64), (1 / 16, 1 / 4, 1 / 2), lambda share: seen.append((share, len(contender.progresses)))
+    )
     assert (meter.steps, meter.samples, meter.overrun) == (64, 512, 0)
     assert seen == [(1 / 16, 4), (1 / 4, 16), (1 / 2, 32), (1.0, 64)]
     assert contender.progresses == [k / 64 for k in range(64)]
@@ -76,7 +78,9 @@ def test_several_shares_in_one_step_are_all_met():
     assert seen == [0.25, 0.5, 1.0]
 
 
-@pytest.mark.parametrize(("say", "error"), [({"loss": math.nan}, Diverged), (None, None), (3.0, InvalidOutput), ({"loss": "x"}, InvalidOutput)])
+@pytest.mark.parametrize(
+    ("say", "error"), [({"loss": math.nan}, Diverged), (None, None), (3.0, InvalidOutput), ({"loss": "x"}, InvalidOutput)]
+)
 def test_what_update_says_is_checked(say, error):
     if error is None:
         run(Mean(say), Budget("steps", 2))

@@ -6,14 +6,15 @@ effect of their own, which pairing must remove. Power rows: one claim, one-sided
 
 import numpy as np
 import pytest
+from scipy.special import stdtr
+from scipy.stats import binom
+
 from paragone.bench.judge import OrderVerdict, order_verdict
 from paragone.bench.judge.blocks import Entry, definition
 from paragone.bench.judge.intervals import bca_limits, centre, t_limits
 from paragone.bench.judge.orderings import decide
 from paragone.bench.judge.ranking import Row, _with_ranks
 from paragone.bench.judge.significance import benjamini_hochberg
-from scipy.special import stdtr
-from scipy.stats import binom
 
 SD = 0.1
 RUNS = 4000

@@ -3,12 +3,12 @@
 import time
 
 import pytest
+
 from paragone.bench.judge.blocks import tracks
 from paragone.bench.judge.claims import CLAIMS, COLUMNS, verdict_table, verdicts
 from paragone.bench.judge.curves import crossovers, finding, leaders, quality_curve, still_improving
 from paragone.bench.judge.evidence import measured_order
 from paragone.bench.judge.families import MEMBERS, group_blocks
-
 from tests.builders import Way, make_run, planned, with_values
 
 CLAIMED = {  # a world in which the document is right

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from paragone.bench.judge.intervals import bca_limits, centre, clopper_pearson, interquartile_mean, t_limits
 from scipy.stats import binomtest, bootstrap, trim_mean, ttest_1samp
+
+from paragone.bench.judge.intervals import bca_limits, centre, clopper_pearson, interquartile_mean, t_limits
 
 
 def test_t_limits_equal_scipy():

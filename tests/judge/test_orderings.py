@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from scipy.stats import binomtest, nct, permutation_test, ttest_1samp, ttest_rel
+from scipy.stats import t as student
+
 from paragone.bench.judge import order_verdict
 from paragone.bench.judge.orderings import compare
 from paragone.bench.judge.significance import (
@@ -18,8 +21,6 @@ from paragone.bench.judge.significance import (
     sign_flip,
     sign_test,
 )
-from scipy.stats import binomtest, nct, permutation_test, ttest_1samp, ttest_rel
-from scipy.stats import t as student
 
 NAN = float("nan")
 levels = arrays.arrays(float, 5, elements=st.floats(0.5, 5.0, width=32))

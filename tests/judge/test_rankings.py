@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 import pytest
+
 from paragone.bench.judge.blocks import tracks
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.ranking import COLUMNS, rankings
-
 from tests.builders import CONTENDERS, Way, make_run, planned, with_values
 
 

@@ -1,0 +1,267 @@
+"""What stands around the results: budget audit, gate, where the time went, what was not measured and why, choices, failures.
+
+Each function turns a run into plain rows; HTML, Markdown and the terminal only write them down.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from paragone.bench.judge.claims import Verdict
+from paragone.bench.judge.curves import crossovers
+from paragone.bench.judge.gate import Gate
+from paragone.bench.metrics.table import METRICS
+from paragone.bench.records import Audit, Record
+from paragone.reports import style
+from paragone.reports.run import Entry, Run, Track
+
+UNIT_OF_AXIS = {"seconds": "s", "steps": "steps", "samples": "samples"}
+
+PHASES = ("start", "data", "build", "train", "evaluate", "prepare", "sample", "time", "measure")
+"""Phases of a cell in their order; others follow by name."""
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One cell's budget: asked, spent and overrun in the unit of its axis, with what else it spent."""
+
+    cell: str
+    contender: str
+    family: str
+    seed: int
+    variant: str
+    audit: Audit
+
+    @property
+    def unit(self) -> str:
+        """Unit of the budget's axis."""
+        return UNIT_OF_AXIS[self.audit.axis]
+
+    @property
+    def spent(self) -> float:
+        """What was spent on the budget's axis."""
+        own = self.audit
+        return {"seconds": own.spent_s, "steps": own.spent_steps, "samples": own.spent_samples}[own.axis]
+
+    def amount(self, value: float) -> str:
+        """An amount on the axis, with its unit."""
+        return style.seconds(value) if self.audit.axis == "seconds" else f"{style.count(value)}{style.THIN}{self.unit}"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Seconds that all cells together spent in one phase, and their share of all seconds."""
+
+    name: str
+    seconds: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Unmeasured:
+    """Metrics that have no value for one and the same reason."""
+
+    reason: str
+    metrics: tuple[str, ...]
+    entries: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class FailureRow:
+    """A cell that did not end well."""
+
+    cell: str
+    contender: str
+    family: str
+    seed: int
+    status: str
+    phase: str
+    elapsed_s: float | None
+    message: str
+    tail: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take if one image may take at most `limit_s`: entries that fit, best quality first; None is no limit."""
+
+    limit_s: float | None
+    entries: tuple[Entry, ...]
+
+
+def audit_rows(run: Run) -> list[AuditRow]:
+    """Budgets of all cells that had one, by family, contender and seed."""
+    rows = [
+        AuditRow(r.cell.id, r.cell.contender, r.family, r.cell.seed, r.cell.variant, r.audit)
+        for r in run.records
+        if r.audit is not None
+    ]
+    return sorted(rows, key=lambda row: (style.order_of(row.family), row.contender, row.variant, row.seed))
+
+
+def audit_summary(rows: Sequence[AuditRow]) -> str:
+    """One sentence: how many cells kept their budget, and the largest overrun."""
+    if not rows:
+        return "No cell had a budget: only references ran."
+    broken = [row for row in rows if not row.audit.held]
+    worst = max(rows, key=lambda row: row.audit.overrun / row.audit.asked if row.audit.asked else 0.0)
+    size = f"{worst.amount(max(0.0, worst.audit.overrun))} ({worst.contender}, seed {worst.seed})"
+    if broken:
+        cells = style.names([row.cell for row in broken[:5]])
+        verb = "overran its budget" if len(broken) == 1 else "overran their budgets"
+        return f"{len(broken)} of {len(rows)} cells {verb} by more than one update: {cells}. The largest overrun was {size}."
+    if all(row.audit.overrun <= 0 for row in rows):
+        return f"All {style.plural(len(rows), 'cell')} kept the budget; none overran it."
+    return f"All {style.plural(len(rows), 'cell')} kept the budget to within one update; the largest overrun was {size}."
+
+
+def phases(run: Run) -> list[Phase]:
+    """Where the seconds of all cells went."""
+    totals: dict[str, float] = {}
+    for record in run.records:
+        for name, value in record.seconds_by_phase.items():
+            totals[name] = totals.get(name, 0.0) + value
+    everything = sum(totals.values())
+    names = [name for name in PHASES if name in totals] + sorted(set(totals) - set(PHASES))
+    return [Phase(style.line(name, 30), totals[name], totals[name] / everything if everything else 0.0) for name in names]
+
+
+def trained_s(run: Run) -> float:
+    """Seconds spent inside training budgets by all cells."""
+    return sum(record.audit.spent_s for record in run.records if record.audit is not None)
+
+
+def unmeasured(track: Track) -> list[Unmeasured]:
+    """Values that are missing, with identical reasons grouped, the most frequent first."""
+    missing = track.measurements[track.measurements["value"].isna()]
+    named = {(entry.contender, entry.sampler): entry.name for entry in track.entries}
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for row in missing.itertuples(index=False):
+        reason = style.line(row.source, 160) or "no reason given"
+        where = named.get((str(row.contender), str(row.sampler)), str(row.contender))
+        groups.setdefault(reason, []).append((label(str(row.metric)), style.line(where, 60)))
+    result = [
+        Unmeasured(reason, tuple(dict.fromkeys(m for m, _ in own)), tuple(dict.fromkeys(e for _, e in own)), len(own))
+        for reason, own in groups.items()
+    ]
+    return sorted(result, key=lambda group: (-group.count, group.reason))
+
+
+def failures(run: Run) -> list[FailureRow]:
+    """Cells that did not end well, in the order in which they ran."""
+    return [_failure(record) for record in run.records if record.status != "ok"]
+
+
+def label(name: str) -> str:
+    """A metric's label, with the share of the budget where it is not the whole."""
+    base, _, share = name.partition("@")
+    text = METRICS[base].label if base in METRICS else style.line(base, 60)
+    return f"{text} at {share} of the budget" if share else text
+
+
+def candidates(track: Track) -> list[Entry]:
+    """Entries that one may choose: with a rank in quality, all cells finished, and a measured time for one item."""
+    ok = []
+    for entry in track.competitors:
+        row = track.ranked(entry, "fid")
+        if row is not None and row["rank"] > 0 and not entry.unfinished and track.value(entry, "sample_latency_s"):
+            ok.append(entry)
+    return ok
+
+
+def choices(track: Track) -> list[Choice]:
+    """Limits of 1, 10, 100 ... ms that change what remains, from strict to none."""
+    entries = candidates(track)
+    latencies = {entry.name: track.value(entry, "sample_latency_s") or 0.0 for entry in entries}
+    found: list[Choice] = []
+    for limit in [10.0**power for power in range(-6, 4)]:
+        left = tuple(entry for entry in entries if latencies[entry.name] <= limit)
+        if left and (not found or len(left) > len(found[-1].entries)):
+            found.append(Choice(limit, left))
+    return [*found[:-1], Choice(None, found[-1].entries)] if found else []
+
+
+def crossings(track: Track) -> str:
+    """Where families change their order along the budget, the sure ones by name, in a sentence; "" where none do."""
+    table = crossovers(track.judged)
+    if table.empty:
+        return ""
+    sure = [
+        f"{row.after} overtakes {row.before} between {style.seconds(float(str(row.train_s_low)))} and "
+        f"{style.seconds(float(str(row.train_s_high)))}"
+        for row in table[table["sure"].astype(bool)].itertuples()
+    ]
+    unsure = len(table) - len(sure)
+    told = [f"Crossovers along the budget that the seeds make sure: {'; '.join(sure)}."] if sure else []
+    if unsure:
+        told.append(f"{style.plural(unsure, 'change')} of order among the means {'is' if unsure == 1 else 'are'} within the noise.")
+    return " ".join(told)
+
+
+def gate_summary(answers: Sequence[Gate], references: Sequence[str]) -> str:
+    """Whether the gate caught what it must catch and spared what it must spare."""
+    by_name = {answer.entry.replace("-", " "): answer for answer in answers}
+    copies, real = by_name.get("train copies"), by_name.get("held out real")
+    said = []
+    if copies is not None:
+        said.append("train copies are flagged" if copies.memorised else "train copies are NOT flagged: do not trust the gate")
+    if real is not None:
+        said.append("held-out real is not" if not real.memorised else "held-out real IS flagged: do not trust the gate")
+    flagged = [a.entry for a in answers if a.memorised and a.entry not in references]
+    told = f"The memorisation gate: {', '.join(said)}." if said else "The gate had no reference to be held against."
+    if flagged:
+        verb = "loses its quality rank" if len(flagged) == 1 else "lose their quality rank"
+        return f"{told} {style.names(flagged)} {verb}."
+    return f"{told} No entry was caught copying."
+
+
+def time_summary(run: Run) -> str:
+    """Wall time, and how much of all cells' time was training inside budgets."""
+    spent, total = trained_s(run), sum(phase.seconds for phase in phases(run))
+    if not total:
+        return "The cells recorded no times."
+    of = f"{style.seconds(spent)} of {style.seconds(total)}"
+    told = f"{style.percent(spent / total)} of all cells' time ({of}) was training inside budgets."
+    wall = run.manifest.wall_s
+    return told + (f" The run took {style.seconds(wall)} by the clock on the wall." if wall else "")
+
+
+def test_line(verdict: Verdict) -> str:
+    """p before and after correction, and the number of seeds."""
+    return (
+        f"p = {style.probability(verdict.p)} (two-sided), {style.probability(verdict.p_adjusted)} after Benjamini and Hochberg, "
+        f"{style.probability(verdict.p_holm)} after Holm; n = {style.plural(verdict.n, 'seed')}"
+    )
+
+
+def power_line(verdict: Verdict) -> str:
+    """The smallest effect that so many seeds of this noise would show."""
+    told = f"a factor of {style.number(verdict.detectable_effect)} between neighbours"
+    if verdict.detectable_corrected == verdict.detectable_corrected:
+        told += f", {style.number(verdict.detectable_corrected)} after correction"
+    return told + (f"; {style.plural(verdict.blocks_needed, 'seed')} would show what was seen" if verdict.blocks_needed else "")
+
+
+def few(names: Sequence[str], most: int = 6) -> str:
+    """A list of names, cut where it is long."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _failure(record: Record) -> FailureRow:
+    failure = record.failure
+    return FailureRow(
+        cell=record.cell.id,
+        contender=style.line(record.cell.contender, 60),
+        family=record.family,
+        seed=record.cell.seed,
+        status=record.status.replace("_", " "),
+        phase=style.line(failure.phase, 40) if failure else style.MISSING,
+        elapsed_s=failure.elapsed_s if failure else None,
+        message=style.line(f"{failure.kind}: {failure.message}", 400) if failure else "no reason recorded",
+        tail=_last_lines(failure.tail) if failure else "",
+    )
+
+
+def _last_lines(text: str, limit: int = 12) -> str:
+    return "\n".join(part[:300] for part in style.clean(text).strip().split("\n")[-limit:])

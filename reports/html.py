@@ -1,0 +1,355 @@
+"""report.html: one self-contained page, from the run to the words and numbers that the template writes down.
+
+All text of others passes the template's escaping; what is marked as HTML here is made here and escapes what it holds.
+"""
+
+import base64
+import io
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+from PIL import Image
+
+from paragone.bench.judge.claims import Component, Verdict
+from paragone.bench.judge.gate import gate
+from paragone.bench.judge.orderings import Pair
+from paragone.bench.metrics.table import Metric
+from paragone.reports import facts, method, style
+from paragone.reports.chart import Plot
+from paragone.reports.plots import sheet_order
+from paragone.reports.run import Run, Track
+from paragone.reports.samples import samples_of, strips
+from paragone.reports.scoreboard import Cell, Row, Scoreboard, measures, scoreboard
+
+TEMPLATES = Path(__file__).parent / "templates"
+SECTIONS = (
+    ("samples", "Samples"), ("rankings", "Rankings"), ("trade-offs", "Trade-offs"), ("choose", "Choose"),
+    ("trust", "Can I trust it?"), ("how", "How"), ("failures", "Failures"),
+)  # fmt: skip
+PIXELATED_BELOW = 32
+"""Tiles narrower than this are enlarged with hard edges."""
+PICTURE_OF = {"fid": "quality-training", "sample_throughput_per_s": "quality-speed"}
+"""The figure that belongs to a verdict's first metric."""
+
+_SHAPES: Mapping[str, str] = {
+    "o": '<circle cx="8" cy="8" r="6"/>', "s": '<rect x="2.5" y="2.5" width="11" height="11"/>',
+    "^": '<path d="M8 1.5 15 14H1z"/>', "v": '<path d="M8 14.5 15 2H1z"/>', "D": '<path d="M8 .8 15.2 8 8 15.2.8 8z"/>',
+    "<": '<path d="M1.5 8 14 1v14z"/>', ">": '<path d="M14.5 8 2 1v14z"/>', "p": '<path d="M8 1 15 6.2 12.3 14.5H3.7L1 6.2z"/>',
+    "P": '<path d="M5.5 1h5v4.5H15v5h-4.500V15h-5v-4.500H1v-5h4.500z"/>',
+    "X": '<path d="M4.5 1 8 4.5 11.5 1 15 4.5 11.5 8 15 11.5 11.5 15 8 11.5 4.5 15 1 11.5 4.5 8 1 4.500z"/>',
+}  # fmt: skip
+_BADGES: Mapping[str, tuple[str, str]] = {
+    "supported": ("supported", '<path d="M2 8.5 6.5 13 14.5 3" fill="none" stroke="currentColor" stroke-width="2.6"/>'),
+    "contradicted": ("contradicted", '<path d="M3 3 13 13M13 3 3 13" stroke="currentColor" stroke-width="2.6"/>'),
+    "undetermined": ("undetermined", '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="2.2"/>'),
+    "tie": ("undetermined", '<path d="M2 5.500h12M2 10.500h12" stroke="currentColor" stroke-width="2.6"/>'),
+}
+
+
+def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
+    """The page; `plots` holds each track's figures by its name."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=_finalize,
+    )  # fmt: skip
+    tracks = [_track(run, track, plots.get(track.name, ())) for track in run.tracks]
+    return environment.get_template("report.html.j2").render(
+        css=Markup((TEMPLATES / "report.css").read_text()),
+        js=Markup((TEMPLATES / "report.js").read_text()),
+        suite=style.line(run.manifest.suite.get("name", "run"), 40),
+        run=style.line(run.manifest.run, 80),
+        commit=style.line(run.manifest.commit, 60)[:12] or "not under git",
+        finished=method.finished(run),
+        headline=method.headline(run),
+        sections=SECTIONS,
+        incomplete=method.incomplete(run),
+        many=len(tracks) > 1,
+        tracks=tracks,
+        verdicts=[_verdict(run, verdict, plots) for verdict in run.verdicts],
+        ranking_lead=_ranking_lead(run),
+        **_trust(run),
+        method=method.sentences(run),
+        commands=method.commands(run),
+        definitions=[_definition(metric) for metric in method.definitions(run)],
+        environment=method.environment(run),
+        failures=[_failure(row) for row in facts.failures(run)],
+    )
+
+
+def mark(look: style.Look, family: str) -> Markup:
+    """An entry's marker as in the plots, hidden from screen readers because its name stands beside it."""
+    variable = f"var(--f-{family})" if family in style.FAMILY_COLOURS else "var(--reference)"
+    return Markup('<svg class="mark" viewBox="0 0 16 16" aria-hidden="true" fill="{}">{}</svg>').format(
+        variable, Markup(_SHAPES.get(look.marker, _SHAPES["o"]))
+    )
+
+
+def badge(word: str) -> Markup:
+    """A verdict by word and shape: the colour only repeats them."""
+    kind, shape = _BADGES.get(word, _BADGES["undetermined"])
+    return Markup('<span class="badge {}"><svg viewBox="0 0 16 16" aria-hidden="true">{}</svg>{}</span>').format(
+        kind, Markup(shape), word
+    )
+
+
+def linked(text: str) -> Markup:
+    """Foreign text, escaped, with arXiv numbers as links."""
+    return Markup(
+        re.sub(r"arXiv:(\d{4}\.\d{4,5})", r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', str(escape(style.line(text, 400))))
+    )
+
+
+def _finalize(value: Any) -> Any:
+    """What each expression of the template passes: foreign text loses terminal escapes and control characters here."""
+    return style.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _track(run: Run, track: Track, plots: Sequence[Plot]) -> dict[str, Any]:
+    board = scoreboard(track)
+    rows = [_row(track, row, board) for row in board.rows]
+    columns, table = measures(track)
+    answers = gate(track.judged)
+    references = [entry.name for entry in track.references]
+    return {
+        "name": track.name,
+        "sheet": _sheet(run, track),
+        "board": board,
+        "caption": _caption(run, track),
+        "competitors": [row for row in rows if row["kind"] != "reference"],
+        "references": [row for row in rows if row["kind"] == "reference"],
+        "measures": {"columns": columns, "rows": [(entry.name, [(_exact(v), t) for v, t in cells]) for entry, cells in table]},
+        "plots": [
+            {"name": plot.name, "finding": plot.finding, "measure": plot.measure, "svg": Markup(plot.svg)}
+            for plot in plots
+            if not plot.name.endswith("-samples")
+        ],
+        "crossovers": facts.crossings(track),
+        "choices": _choices(track),
+        "candidates": _candidates(track),
+        "gate": _gate_rows(track),
+        "gate_summary": facts.gate_summary(list(answers.values()), references),
+    }
+
+
+def _verdict(run: Run, verdict: Verdict, plots: Mapping[str, Sequence[Plot]]) -> dict[str, Any]:
+    claim = verdict.claim
+    log = any(pair.scale == "log" for component in verdict.components for pair in component.result.pairs)
+    wanted = f"{verdict.track}-{PICTURE_OF.get(claim.metrics[0], '')}" if claim.metrics else ""
+    said: list[tuple[str, str]] = []
+    if verdict.evidence and verdict.evidence != verdict.reason:
+        said.append(("Numbers", verdict.evidence))
+    if not math.isnan(verdict.p):
+        said.append(("Test", facts.test_line(verdict)))
+    if not math.isnan(verdict.detectable_effect):
+        said.append(("What this run could see", facts.power_line(verdict)))
+    if "fid" in claim.metrics and (flips := [facts.crossings(track) for track in run.tracks if track.name == verdict.track]):
+        said.append(("Where it flips", flips[0] or "no two families change their order along this budget"))
+    said.append(("Conditions", "; ".join(verdict.conditions)))
+    return {
+        "id": claim.id, "topic": claim.topic.capitalize(), "section": claim.section, "statement": claim.statement,
+        "track": verdict.track, "claimed": verdict.claimed, "measured": verdict.measured, "badge": badge(verdict.badge),
+        "reason": _sentence(verdict.reason), "facts": said, "effect_head": "ratio" if log else "difference",
+        "pairs": [_pair(component, pair) for component in verdict.components for pair in component.result.pairs],
+        "picture": wanted if any(plot.name == wanted for plot in plots.get(verdict.track, ())) else "",
+    }  # fmt: skip
+
+
+def _pair(component: Component, pair: Pair) -> dict[str, str]:
+    low, high = pair.interval
+    return {
+        "better": pair.better, "worse": pair.worse, "metric": facts.label(component.metric), "view": component.view,
+        "effect": style.number(pair.effect), "interval": style.interval(low, high), "p": style.probability(pair.p),
+        "against": style.probability(pair.p_reversed), "signs": pair.signs, "test": pair.test,
+    }  # fmt: skip
+
+
+def _sheet(run: Run, track: Track) -> list[dict[str, Any]]:
+    rows = []
+    for entry in sheet_order(track):
+        samples = samples_of(run, track, entry)
+        if samples is None and (entry.is_reference or not entry.unfinished):
+            continue
+        quality = track.value(entry, "fid")
+        note = [f"FID {style.number(quality)}"] if quality is not None else []
+        if entry.is_reference:
+            note.append("reference")
+        images = [_image(data, f"samples of {entry.name}, seed {samples.seed}") for data in strips(samples)] if samples else []
+        rows.append(
+            {
+                "name": entry.name, "mark": mark(track.looks[entry.name], entry.family), "note": ", ".join(note),
+                "images": images, "pixels": samples is not None and samples.tile[1] < PIXELATED_BELOW,
+                "missing": f"no samples: {entry.status()}", "apart": entry.is_reference,
+            }
+        )  # fmt: skip
+    first = next((row for row in rows if row["apart"] and row is not rows[0]), None)
+    return [row | {"apart": row is first or (len(rows) > 1 and row is rows[1])} for row in rows] if rows else []
+
+
+def _image(data: bytes, alt: str) -> dict[str, Any]:
+    with Image.open(io.BytesIO(data)) as picture:
+        width, height = picture.size
+    return {"data": f"data:image/png;base64,{base64.b64encode(data).decode()}", "width": width, "height": height, "alt": alt}
+
+
+def _row(track: Track, row: Row, board: Scoreboard) -> dict[str, Any]:
+    entry = row.entry
+    pads = [_fraction(column_cells) for column_cells in _by_column(board)]
+    return {
+        "kind": row.kind, "name": entry.name, "family": style.family_label(entry.family), "note": row.note,
+        "mark": mark(track.looks[entry.name], entry.family),
+        "cells": [_cell(cell, most) for cell, most in zip(row.cells, pads, strict=True)],
+    }  # fmt: skip
+
+
+def _cell(cell: Cell, most: int) -> dict[str, Any]:
+    own = _digits_after_point(cell.text)
+    # Room for the digits that others of the column have after the point, so that points stand above each other.
+    pad = f"calc({most - own}ch{' + .28em' if own == 0 else ''})" if cell.value is not None and most > own else ""
+    return {
+        "value": cell.value, "exact": _exact(cell.value), "text": cell.text, "interval": cell.interval, "rank": cell.rank,
+        "best": cell.best, "note": cell.note, "pad": pad,
+    }  # fmt: skip
+
+
+def _by_column(board: Scoreboard) -> list[list[Cell]]:
+    return [[row.cells[place] for row in board.rows] for place in range(len(board.columns))]
+
+
+def _fraction(cells: Sequence[Cell]) -> int:
+    return max((_digits_after_point(cell.text) for cell in cells), default=0)
+
+
+def _digits_after_point(text: str) -> int:
+    return len(text.partition(".")[2]) if "·" not in text else 0
+
+
+def _exact(value: float | None) -> str | None:
+    return None if value is None else repr(float(value))
+
+
+def _choices(track: Track) -> list[dict[str, str]]:
+    rows = []
+    for choice in facts.choices(track):
+        best, *others = choice.entries
+        rows.append(
+            {
+                "limit": f"at most {style.limit(choice.limit_s)}" if choice.limit_s else "any time",
+                "best": best.name,
+                "quality": style.number(track.value(best, "fid")),
+                "others": ", ".join(entry.name for entry in others[:3]) + (" …" if len(others) > 3 else "") or style.MISSING,
+                "left": str(len(choice.entries)),
+            }
+        )
+    return rows
+
+
+def _candidates(track: Track) -> list[dict[str, Any]]:
+    rows = []
+    for entry in facts.candidates(track):
+        latency, memory = track.value(entry, "sample_latency_s"), track.value(entry, "sample_peak_rss_bytes")
+        rows.append(
+            {
+                "name": entry.name, "mark": mark(track.looks[entry.name], entry.family),
+                "quality": style.number(track.value(entry, "fid")), "latency": style.seconds(latency),
+                "memory": style.megabytes(memory), "ms": _exact(latency * 1e3 if latency else None),
+                "mb": _exact(memory / 1e6 if memory else None),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _gate_rows(track: Track) -> list[dict[str, Any]]:
+    answers = gate(track.judged)
+    rows = []
+    for entry in (*track.references, *track.competitors):
+        answer = answers.get(entry.name)
+        if answer is None:
+            continue
+        flagged = f"flagged: {style.line(answer.reason, 300)}" if answer.memorised else ""
+        rows.append(
+            {
+                "name": entry.name, "mark": mark(track.looks[entry.name], entry.family),
+                "fid": style.number(track.value(entry, "fid")), "kid": style.number(track.value(entry, "kid")),
+                "copied": style.percent(track.value(entry, "copied_share")),
+                "near": style.percent(track.value(entry, "near_copy_share")),
+                "answer": flagged or ("passes" if answer.judged else style.line(answer.reason)),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def _trust(run: Run) -> dict[str, Any]:
+    rows = facts.audit_rows(run)
+    longest = max((phase.share for phase in facts.phases(run)), default=0.0) or 1.0
+    return {
+        "audit_summary": facts.audit_summary(rows),
+        "audit": [_audit(row) for row in rows],
+        "parameters_asked": style.names([style.count(n) for n in sorted({r.audit.parameters_asked or 0 for r in rows} - {0})]),
+        "time_summary": facts.time_summary(run),
+        "phases": [
+            {
+                "name": phase.name, "seconds": style.seconds(phase.seconds), "share": style.percent(phase.share),
+                "width": f"{100 * phase.share / longest:.1f}",
+            }
+            for phase in facts.phases(run)
+        ],
+        "warnings": [style.line(warning, 300) for warning in run.manifest.warnings],
+        "unmeasured": [
+            {
+                "reason": group.reason, "metrics": facts.few(group.metrics), "entries": facts.few(group.entries),
+                "count": group.count,
+            }
+            for track in run.tracks
+            for group in facts.unmeasured(track)
+        ],
+    }  # fmt: skip
+
+
+def _audit(row: facts.AuditRow) -> dict[str, Any]:
+    own = row.audit
+    return {
+        "cell": row.cell, "asked": row.amount(own.asked), "spent": row.amount(row.spent),
+        "overrun": row.amount(max(0.0, own.overrun)), "last": row.amount(own.last_update), "steps": style.count(own.spent_steps),
+        "samples": style.count(own.spent_samples), "parameters": style.count(own.parameters),
+        "held": own.held,
+    }  # fmt: skip
+
+
+def _definition(metric: Metric) -> dict[str, Any]:
+    better = {"lower": "lower", "higher": "higher", "none": "neither"}[metric.direction]
+    return {
+        "name": metric.name, "label": metric.label, "better": better, "needs": metric.needs or style.MISSING,
+        "source": linked(metric.source), "blind": metric.blind or style.MISSING,
+    }  # fmt: skip
+
+
+def _failure(row: facts.FailureRow) -> dict[str, Any]:
+    return {
+        "cell": row.cell, "status": row.status, "phase": row.phase, "elapsed": style.seconds(row.elapsed_s),
+        "message": row.message, "tail": row.tail,
+    }  # fmt: skip
+
+
+def _ranking_lead(run: Run) -> str:
+    if len(run.seeds) < 2:
+        return "One seed: no intervals, and no rank is certain. References, which compete with nobody, stand below."
+    return (
+        "The small number is the rank, or the range of ranks that the seeds leave open; bold and underlined is a first place "
+        f"that is certain; in grey the 95{style.THIN}% interval. References, which compete with nobody, stand below."
+    )
+
+
+def _caption(run: Run, track: Track) -> str:
+    found = method.sizes(track, "fid")
+    items = f", FID on {style.names([style.count(n) for n in found])} samples" if found else ""
+    over = f"means over {len(run.seeds)} seeds" if len(run.seeds) > 1 else "one seed"
+    return f"{track.name}: {over}{items}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

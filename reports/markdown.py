@@ -1,0 +1,141 @@
+"""report.md: the same in the same order as the page, for a pull request or a job's summary."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from paragone.bench.judge.gate import gate
+from paragone.reports import facts, method, style
+from paragone.reports.chart import Plot
+from paragone.reports.run import Run, Track
+from paragone.reports.scoreboard import Cell, scoreboard
+
+SYMBOLS = {"supported": "✔ supported", "contradicted": "✘ contradicted", "undetermined": "○ undetermined", "tie": "＝ tie"}
+
+
+def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
+    """The report as GitHub-flavoured Markdown."""
+    parts = [
+        f"# Paragone · {text(run.manifest.suite.get('name', 'run'))}",
+        text(" · ".join([*method.headline(run), method.finished(run)])),
+        text(method.incomplete(run)),
+        "## What came out",
+        _verdicts(run),
+    ]
+    for track in run.tracks:
+        parts += _track(track, plots.get(track.name, ()), f" on {text(track.name)}" if len(run.tracks) > 1 else "")
+    parts += ["## Can I trust it?", _trust(run), "## How", _how(run), "## Failures", _failures(run)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def text(value: object, limit: int = 400) -> str:
+    """Foreign text on one line, so that neither Markdown nor HTML reads markup in it."""
+    return re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", style.line(value, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """A Markdown table of ready texts; `right` are the columns aligned to the right."""
+    rule = ["--:" if place in right else ":--" for place in range(len(heads))]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [list(heads), rule, *(list(row) for row in rows)])
+
+
+def _verdicts(run: Run) -> str:
+    if not run.verdicts:
+        return "No claim of the document applies to what this run measured."
+    rows = [
+        (f"**{text(v.claim.topic)}**", text(v.claimed), text(v.measured), SYMBOLS.get(v.badge, v.badge), text(v.reason))
+        for v in run.verdicts
+    ]
+    return table(("claim", "the document says", "measured", "verdict", "why"), rows)
+
+
+def _track(track: Track, plots: Sequence[Plot], where: str) -> list[str]:
+    sheet = [plot for plot in plots if plot.name.endswith("-samples")]
+    others = [plot for plot in plots if plot not in sheet]
+    return [
+        f"## Samples{where}",
+        "\n\n".join(_picture(plot) for plot in sheet) or "This run kept no images.",
+        f"## Rankings{where}",
+        _ranking(track),
+        f"## Trade-offs{where}",
+        "\n".join(f"- {_link(plot)}" for plot in others) or "Nothing was measured that could be drawn.",
+        text(facts.crossings(track)),
+        f"## Choose{where}",
+        _choices(track),
+    ]
+
+
+def _ranking(track: Track) -> str:
+    board = scoreboard(track)
+    heads = ["entry", "family"]
+    for column in board.columns:
+        unit = f", {column.unit}" if column.unit and column.unit != "1/s" else ""
+        heads.append(f"{column.head}: {text(column.label)}{unit} {'↓' if column.lower_is_better else '↑'}")
+    rows = []
+    for row in board.rows:
+        kind = "*reference*" if row.kind == "reference" else text(style.family_label(row.entry.family))
+        note = f"<br>{text(row.note)}" if row.note else ""
+        rows.append([f"{text(row.entry.name)}{note}", kind, *(_cell(cell) for cell in row.cells)])
+    told = [f"{head} is not ranked: {text(reason)}." for head, reason in board.absent]
+    legend = "Rank (or the ranks that the seeds leave open), mean over seeds, interval; bold is a first place that is certain."
+    return "\n\n".join([table(heads, rows, range(2, len(heads))), legend, *told])
+
+
+def _cell(cell: Cell) -> str:
+    rank = f"{cell.rank} · " if cell.rank else ""
+    value = f"**{cell.text}**" if cell.best else cell.text
+    return f"{rank}{value} {text(cell.interval)}".strip()
+
+
+def _choices(track: Track) -> str:
+    rows = []
+    for choice in facts.choices(track):
+        best, *others = choice.entries
+        limit = f"at most {style.limit(choice.limit_s)}" if choice.limit_s else "any time"
+        rows.append((limit, text(best.name), style.number(track.value(best, "fid")), text(facts.few([e.name for e in others], 3))))
+    if not rows:
+        return "No entry has both a quality rank and a measured time."
+    return table(("if one image may take", "choose", "FID", "then"), rows, (2,))
+
+
+def _trust(run: Run) -> str:
+    lines = [facts.audit_summary(facts.audit_rows(run))]
+    for track in run.tracks:
+        lines.append(facts.gate_summary(list(gate(track.judged).values()), [entry.name for entry in track.references]))
+    lines.append(facts.time_summary(run))
+    shares = [f"{phase.name} {style.percent(phase.share)}" for phase in facts.phases(run)]
+    lines += [f"By phase: {', '.join(shares)}."] if shares else []
+    lines += [f"Warning: {warning}" for warning in run.manifest.warnings]
+    for track in run.tracks:
+        lines += [
+            f"Not measured: {facts.few(group.metrics)} of {facts.few(group.entries)}: {group.reason}."
+            for group in facts.unmeasured(track)
+        ]
+    return "\n".join(f"- {text(line)}" for line in lines)
+
+
+def _how(run: Run) -> str:
+    sentences = "\n".join(f"{place}. {text(sentence)}" for place, sentence in enumerate(method.sentences(run), start=1))
+    commands = "\n\n".join(f"{text(what)}:\n\n{_fenced(command)}" for what, command in method.commands(run))
+    pairs = table(("", ""), [(text(name), text(value)) for name, value in method.environment(run)])
+    return f"{sentences}\n\n{commands}\n\n<details><summary>Environment, versions, commit, seeds</summary>\n\n{pairs}\n\n</details>"
+
+
+def _failures(run: Run) -> str:
+    rows = [
+        (text(row.cell), text(row.status), text(row.phase), style.seconds(row.elapsed_s), text(row.message))
+        for row in facts.failures(run)
+    ]
+    return table(("cell", "status", "phase", "after", "error"), rows, (3,)) if rows else "None: every cell ended well."
+
+
+def _picture(plot: Plot) -> str:
+    return f"![{text(plot.finding)}](plots/{plot.name}.png)"
+
+
+def _link(plot: Plot) -> str:
+    return f"[{text(plot.finding)}](plots/{plot.name}.png) ({text(plot.measure)})"
+
+
+def _fenced(command: str) -> str:
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", command)), default=0))
+    return f"{fence}sh\n{command}\n{fence}"

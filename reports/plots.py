@@ -1,0 +1,329 @@
+"""The figures, one function each: from a track of a run to a picture whose title is what it shows, in words."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from paragone.bench.judge.intervals import Interval
+from paragone.reports import chart, style
+from paragone.reports.chart import INK, MUTED, Box, Canvas, Plot
+from paragone.reports.findings import (
+    BLURRY,
+    NOISY,
+    Curve,
+    Point,
+    curve_finding,
+    lead_changes,
+    memory_finding,
+    pareto,
+    quality_curves,
+    sharpness_finding,
+    some,
+)
+from paragone.reports.run import Entry, Run, Track, is_named
+from paragone.reports.samples import Samples, samples_of
+
+
+def figures(run: Run, track: Track) -> list[Plot]:
+    """Every figure of a track for which there is something to draw; the contact sheet first."""
+    with chart.visual():
+        made = [
+            contact_sheet(run, track),
+            quality_against_training(track),
+            quality_against_speed(track),
+            memory(track),
+            sharpness(track),
+        ]
+    return [plot for plot in made if plot is not None]
+
+
+def contact_sheet(run: Run, track: Track, tiles: int = 20) -> Plot | None:
+    """Samples, one strip an entry, real ones on top and then best to worst."""
+    rows = [row for row in (samples_of(run, track, entry, tiles) for entry in sheet_order(track)) if row is not None]
+    if not rows:
+        return None
+    judged = [row.entry for row in rows if not row.entry.is_reference and track.value(row.entry, "fid") is not None]
+    finding = f"From {judged[0].name} to {judged[-1].name}" if len(judged) > 1 else "What came out"
+    measure = f"The first {max(len(row.x) for row in rows)} samples of seed {rows[0].seed}, none chosen; best FID on top"
+    row_height = max(12.0, (chart.WIDTH_PT - 132) / tiles)
+    canvas = Canvas(f"{finding}: the samples that were judged", measure, row_height * len(rows) + 8)
+    for place, row in enumerate(rows):
+        _strip(canvas, row, canvas.height - (place + 1) * row_height, row_height - 1.5)
+    return canvas.finish(f"{track.name}-samples")
+
+
+def quality_against_training(track: Track) -> Plot | None:
+    """FID against counted seconds of training, with intervals over seeds and direct labels at the ends."""
+    curves = quality_curves(track)
+    if not curves or max(len(curve.seconds) for curve in curves) < 2:
+        return None
+    seeds = max(len(track.values(curve.entry, "fid")) for curve in curves)
+    many = f"mean of {seeds} seeds, bars: 95{style.THIN}% intervals" if seeds > 1 else "one seed, hence no intervals"
+    changes = lead_changes(track)
+    dotted = "; dotted: the lead changes" if changes else ""
+    canvas = Canvas(curve_finding(track, curves), f"FID, lower is better, while training; {many}{dotted}", 300)
+    longest = max(chart.text_width(_short(curve.entry.name)) for curve in curves)
+    axes = canvas.axes(left=46, right=min(150.0, longest + 24))
+    chart.log_axis(axes, "x", [second for curve in curves for second in curve.seconds], 0.04)
+    floor = _reference(track, "held-out real")
+    hopeless = _reference(track, "independent pixels")
+    levels = [value.value for curve in curves for value in curve.quality]
+    low = [value for value in (floor,) if value is not None and value > min(levels) / 20]
+    chart.log_axis(axes, "y", levels + low, 0.05)
+    for curve in curves:
+        _draw_curve(axes, curve, track.looks[curve.entry.name])
+    for change in changes:
+        axes.axvline(change, color=MUTED, linewidth=0.9, linestyle=(0, (1, 3)), zorder=1)
+    _horizontal(axes, floor, "held-out real", "--", "left")
+    _horizontal(axes, hopeless, "independent pixels", ":", "right")
+    axes.set_xlabel("training (s, counted)")
+    axes.set_ylabel("FID")
+    _label_ends(axes, curves, track)
+    return canvas.finish(f"{track.name}-quality-training", _spoken_curves(curves))
+
+
+def quality_against_speed(track: Track) -> Plot | None:
+    """FID against seconds a sample, with the Pareto front."""
+    points: list[Point] = []
+    for entry in track.competitors:
+        rate, quality = track.value(entry, "sample_throughput_per_s"), track.centre(entry, "fid")
+        if rate and quality is not None and quality.value > 0:
+            points.append((entry, 1.0 / rate, quality))
+    if not points:
+        return None
+    front = pareto(points)
+    best = some([entry.name for entry, _, _ in reversed(front)])
+    finding = f"Nothing is both better and faster than {best}" if len(points) > 1 else f"{best}: quality and time"
+    canvas = Canvas(finding, "FID and time a sample at the best batch size; lower left is better; line: Pareto front", 300)
+    unit = style.time_unit([second for _, second, _ in points])
+    scaled = [(entry, second / style.unit_size(unit), quality) for entry, second, quality in points]
+    axes = canvas.axes(left=46, right=14)
+    chart.log_axis(axes, "x", [x for _, x, _ in scaled], 0.14)
+    chart.log_axis(axes, "y", [quality.value for _, _, quality in scaled], 0.12)
+    _draw_front(axes, [(x, quality.value) for _, x, quality in pareto(scaled)])
+    for entry, x, quality in scaled:
+        look = track.looks[entry.name]
+        _bar(axes, x, quality, look.colour)
+        axes.plot([x], [quality.value], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=8)
+    _label_points(axes, scaled, pareto(scaled))
+    axes.set_xlabel(f"time a sample ({unit})")
+    axes.set_ylabel("FID")
+    spoken = "; ".join(f"{e.name}: {style.seconds(s)} a sample, FID {style.number(q.value)}" for e, s, q in points)
+    return canvas.finish(f"{track.name}-quality-speed", spoken)
+
+
+def memory(track: Track) -> Plot | None:
+    """Peak memory of each entry's process in training and in sampling."""
+    rows = []
+    for entry in track.competitors:
+        train, sample = (track.value(entry, f"{phase}_peak_rss_bytes") for phase in ("train", "sample"))
+        if train is not None or sample is not None:
+            rows.append((entry, train, sample))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (max(value for value in row[1:] if value is not None), row[0].name))
+    finding = memory_finding(rows)
+    measure = "Peak memory of the whole process (MB); filled: in training, hollow: in sampling"
+    canvas = Canvas(finding, measure, 15.0 * len(rows) + 56)
+    axes = _dot_axes(canvas, [entry.name for entry, _, _ in rows])
+    for place, (entry, train, sample) in enumerate(rows):
+        look = track.looks[entry.name]
+        _dots(axes, place, look, None if train is None else train / 1e6, None if sample is None else sample / 1e6)
+    values = [value / 1e6 for _, *pair in rows for value in pair if value is not None]
+    if max(values) > 20 * min(values):
+        chart.log_axis(axes, "x", values)
+    else:
+        _linear(axes, [0.0, *values])
+    axes.set_xlabel("peak memory (MB)")
+    spoken = "; ".join(f"{e.name}: training {style.megabytes(t)}, sampling {style.megabytes(s)}" for e, t, s in rows)
+    return canvas.finish(f"{track.name}-memory", spoken)
+
+
+def sharpness(track: Track) -> Plot | None:
+    """High-frequency power of the samples relative to real ones: below .9 blurry, above 1.1 noisy."""
+    rows: list[Point] = []
+    for entry in track.competitors:
+        ratio = track.centre(entry, "high_frequency_ratio")
+        if ratio is not None:
+            rows.append((entry, ratio.value, ratio))
+    if not rows:
+        return None
+    rows.sort(key=lambda row: (row[1], row[0].name))
+    measure = f"Share of high frequencies over that of real data; shaded: within 10{style.THIN}% of real"
+    canvas = Canvas(sharpness_finding(rows), measure, 15.0 * len(rows) + 56)
+    axes = _dot_axes(canvas, [entry.name for entry, _, _ in rows])
+    axes.axvspan(BLURRY, NOISY, color=style.REFERENCE_COLOUR, alpha=0.18, linewidth=0)
+    axes.axvline(1.0, color=MUTED, linewidth=1.0, linestyle="--")
+    for place, (entry, value, ratio) in enumerate(rows):
+        look = track.looks[entry.name]
+        if not math.isnan(ratio.low):
+            axes.plot([ratio.low, ratio.high], [place, place], color=look.colour, linewidth=1.6)
+        axes.plot([value], [place], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=7.5)
+    _linear(axes, [BLURRY - 0.05, NOISY + 0.05, *(value for _, value, _ in rows)])
+    axes.set_xlabel("high frequencies, ratio to real")
+    spoken = "; ".join(f"{entry.name}: {style.number(value)}" for entry, value, _ in rows)
+    return canvas.finish(f"{track.name}-sharpness", spoken)
+
+
+def sheet_order(track: Track) -> list[Entry]:
+    """Real data, then competitors from best to worst, then the other references."""
+    real = [entry for entry in track.references if is_named(entry, "held-out real")]
+    return [*real, *track.competitors, *(entry for entry in track.references if entry not in real)]
+
+
+def _strip(canvas: Canvas, row: Samples, bottom: float, height: float) -> None:
+    label_room, x = 124.0, row.x
+    n, tile_height, tile_width, channels = x.shape
+    gap = max(1, round(tile_width / 10))
+    image = np.full((tile_height, n * (tile_width + gap) - gap, 4), 0, np.uint8)
+    for place in range(n):
+        left = place * (tile_width + gap)
+        image[:, left : left + tile_width, :3] = x[place] if channels == 3 else np.repeat(x[place], 3, axis=2)
+        image[:, left : left + tile_width, 3] = 255
+    width = height * image.shape[1] / tile_height
+    room = chart.WIDTH_PT - label_room - 8
+    scale = min(1.0, room / width)
+    axes = canvas.figure.add_axes(
+        (label_room / chart.WIDTH_PT, bottom / canvas.total, width * scale / chart.WIDTH_PT, height * scale / canvas.total)
+    )
+    axes.imshow(image, interpolation="nearest", aspect="auto")
+    axes.set_axis_off()
+    colour = MUTED if row.entry.is_reference else INK
+    canvas.figure.text(
+        (label_room - 6) / chart.WIDTH_PT, (bottom + height / 2) / canvas.total, _short(row.entry.name, 20),
+        ha="right", va="center", size=chart.SMALL_PT, color=colour,
+    )  # fmt: skip
+
+
+def _draw_curve(axes: Axes, curve: Curve, look: style.Look) -> None:
+    for second, quality in zip(curve.seconds, curve.quality, strict=True):
+        _bar(axes, second, quality, look.colour)
+    axes.plot(
+        curve.seconds, [quality.value for quality in curve.quality], color=look.colour, linestyle=look.line,
+        marker=look.marker, markersize=5.5, markeredgecolor=chart.PAPER, markeredgewidth=0.6,
+    )  # fmt: skip
+
+
+def _bar(axes: Axes, x: float, quality: Interval, colour: str) -> None:
+    if not math.isnan(quality.low):
+        axes.plot([x, x], [quality.low, quality.high], color=colour, linewidth=1.1, alpha=0.55)
+
+
+def _horizontal(axes: Axes, level: float | None, name: str, line: str, side: str) -> None:
+    """A reference's level with its name at one side, where curves that fall leave room."""
+    low, high = axes.get_ylim()
+    if level is None or not low < level < high:
+        return
+    axes.axhline(level, color=style.REFERENCE_COLOUR, linestyle=line, linewidth=1.2, zorder=1)
+    place, shift = (0.0, 4) if side == "left" else (1.0, -2)
+    axes.annotate(
+        name, (place, level), xycoords=("axes fraction", "data"), xytext=(shift, 3), textcoords="offset points", color=MUTED,
+        size=chart.SMALL_PT - 1, ha=side,
+    )  # fmt: skip
+
+
+def _label_ends(axes: Axes, curves: Sequence[Curve], track: Track) -> None:
+    """Names right of the axes at the height of the curves' ends, kept apart, joined to them by thin lines."""
+    ends = [axes.transData.transform((curve.seconds[-1], curve.quality[-1].value)) for curve in curves]
+    box = axes.get_window_extent()
+    heights = chart.spread([float(y) for _, y in ends], 12.5, box.y0 + 4, box.y1 - 4)
+    for curve, (x, y), height in zip(curves, ends, heights, strict=True):
+        look = track.looks[curve.entry.name]
+        axes.annotate(
+            _short(curve.entry.name), (x, y), xycoords="figure points", xytext=(box.x1 + 12, height),
+            textcoords="figure points", va="center", ha="left", size=chart.SMALL_PT, color=INK, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": look.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4},
+        )  # fmt: skip
+
+
+def _label_points(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
+    """Names beside their points, clear of each other, of markers, intervals and the front's line."""
+    pixels = [axes.transData.transform((x, quality.value)) for _, x, quality in points]
+    spots = [(float(x), float(y)) for x, y in pixels]
+    extent = axes.get_window_extent()
+    texts = [_short(entry.name) for entry, _, _ in points]
+    area = Box(extent.x0 + 2, extent.y0 + 2, extent.x1 + 10, extent.y1)
+    lines = [_upright(axes, x, quality.low, quality.high) for _, x, quality in points if not math.isnan(quality.low)]
+    lines += _front_boxes(axes, front)
+    for (x, y), text, (left, bottom) in zip(spots, texts, chart.place_labels(spots, texts, area, lines), strict=True):
+        width, middle = chart.text_width(text), bottom + 0.62 * chart.SMALL_PT
+        near = (min(max(x, left), left + width), min(max(y, bottom), bottom + 1.25 * chart.SMALL_PT))
+        side = "left" if left >= x else "right" if left + width <= x else "center"
+        anchor = {"left": left, "right": left + width, "center": left + width / 2}[side]
+        if math.hypot(near[0] - x, near[1] - y) > 14:
+            axes.annotate(
+                "", (x, y), xycoords="figure points", xytext=near, textcoords="figure points",
+                arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 4},
+            )  # fmt: skip
+        axes.annotate(
+            text, (anchor, middle), xycoords="figure points", ha=side, va="center", size=chart.SMALL_PT, color=INK,
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def _upright(axes: Axes, x: float, low: float, high: float) -> Box:
+    (left, bottom), (_, top) = axes.transData.transform([(x, low), (x, high)])
+    return Box(left - 1.5, bottom, left + 1.5, top)
+
+
+def _front_boxes(axes: Axes, front: Sequence[Point]) -> list[Box]:
+    """The front's staircase as thin boxes: down to the first point, from each right to the next, then down to it."""
+    pixels = [axes.transData.transform((x, quality.value)) for _, x, quality in front]
+    corners = [(float(x), float(y)) for x, y in pixels]
+    boxes = [Box(corners[0][0] - 1.5, corners[0][1], corners[0][0] + 1.5, float(axes.get_window_extent().y1))]
+    ends = [*corners[1:], (axes.get_window_extent().x1, corners[-1][1])]
+    for (x, y), (next_x, next_y) in zip(corners, ends, strict=True):
+        boxes += [Box(x, y - 1.5, next_x, y + 1.5), Box(next_x - 1.5, min(y, next_y), next_x + 1.5, max(y, next_y))]
+    return boxes
+
+
+def _draw_front(axes: Axes, front: Sequence[tuple[float, float]]) -> None:
+    """The front as a staircase: what can be had in at most so much time."""
+    xs = [front[0][0], *(x for x, _ in front), axes.get_xlim()[1]]
+    ys = [axes.get_ylim()[1], *(y for _, y in front), front[-1][1]]
+    axes.step(xs, ys, where="post", color=MUTED, linewidth=1.0, linestyle=(0, (4, 2)), zorder=1)
+
+
+def _dot_axes(canvas: Canvas, names: Sequence[str]) -> Axes:
+    room = max(chart.text_width(_short(name, 22)) for name in names)
+    axes = canvas.axes(left=min(150.0, room + 14), right=16)
+    axes.set_yticks(range(len(names)), [_short(name, 22) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    return axes
+
+
+def _dots(axes: Axes, place: int, look: style.Look, filled: float | None, hollow: float | None) -> None:
+    if filled is not None and hollow is not None:
+        axes.plot([filled, hollow], [place, place], color=look.colour, linewidth=1.4, alpha=0.6)
+    if hollow is not None:
+        axes.plot([hollow], [place], marker=look.marker, color=look.colour, markerfacecolor=chart.PAPER, markersize=7.5)
+    if filled is not None:
+        axes.plot([filled], [place], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=7)
+
+
+def _linear(axes: Axes, values: Sequence[float]) -> None:
+    low, high = min(values), max(values)
+    pad = 0.05 * ((high - low) or 1.0)
+    axes.set_xlim(low if low == 0 else low - pad, high + pad)
+    axes.locator_params(axis="x", nbins=6)
+
+
+def _spoken_curves(curves: Sequence[Curve]) -> str:
+    return "; ".join(
+        f"{c.entry.name}: FID {style.number(c.quality[0].value)} after {style.seconds(c.seconds[0])}, "
+        f"{style.number(c.quality[-1].value)} after {style.seconds(c.seconds[-1])}"
+        for c in curves
+    )
+
+
+def _reference(track: Track, name: str) -> float | None:
+    entry = next((entry for entry in track.references if is_named(entry, name)), None)
+    return track.value(entry, "fid") if entry is not None else None
+
+
+def _short(name: str, limit: int = 20) -> str:
+    return style.line(name, limit)

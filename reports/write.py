@@ -1,0 +1,44 @@
+"""Everything that a person sees of a run, written into its folder: tables, plots, report.html, report.md."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from paragone.bench.files import write_atomically
+from paragone.reports import html, markdown
+from paragone.reports.chart import Plot
+from paragone.reports.plots import figures
+from paragone.reports.run import load
+from paragone.reports.tables import write_tables
+
+
+@dataclass(frozen=True)
+class Report:
+    """Where the reports of a run lie."""
+
+    html: Path
+    markdown: Path
+    tables: tuple[Path, ...]
+    plots: tuple[Path, ...]
+
+
+def write_report(folder: Path) -> Report:
+    """Write tables, plots and reports from the records of a run folder; the same records give the same bytes.
+
+    Raises:
+        RecordError: the folder holds no run, or records of another schema version.
+        OSError: it cannot be written.
+    """
+    run = load(folder)
+    tables = write_tables(run)
+    plots = {track.name: figures(run, track) for track in run.tracks}
+    pictures = [path for track in plots.values() for plot in track for path in _write_plot(folder / "plots", plot)]
+    write_atomically(folder / "report.html", html.render(run, plots))
+    write_atomically(folder / "report.md", markdown.render(run, plots))
+    return Report(folder / "report.html", folder / "report.md", tuple(tables), tuple(pictures))
+
+
+def _write_plot(folder: Path, plot: Plot) -> list[Path]:
+    png, svg = folder / f"{plot.name}.png", folder / f"{plot.name}.svg"
+    write_atomically(png, plot.png)
+    write_atomically(svg, plot.svg)
+    return [png, svg]
