@@ -14,6 +14,7 @@ sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != _
 
 try:
     import typer
+
     from paragone.bench.errors import UsageError
 except ImportError:
     sys.exit(f"paragone is not installed in {sys.prefix}: run `make bench`, or `pip install -e {_HERE}`")
@@ -37,10 +38,11 @@ def run(
     cell: Annotated[str | None, typer.Option(help="Run only the cell with this id.")] = None,
 ) -> None:
     """Run a suite (default: quick), then write tables, plots and reports."""
+    from rich.console import Console
+
     from paragone.bench.execute import all_failed, run_suite
     from paragone.bench.plan import Options
     from paragone.bench.progress import choose_display
-    from rich.console import Console
 
     options = Options(
         add=tuple(add or ()), only=tuple(only or ()), budget=budget, parameters=parameters, seeds=seeds, data=data,
@@ -80,9 +82,10 @@ def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) ->
 
 
 def _write_report(folder: Path) -> None:
+    from rich.console import Console
+
     from paragone.reports import write_report
     from paragone.reports.terminal import summary, summary_text
-    from rich.console import Console
 
     write_report(folder)
     console = Console()

@@ -16,7 +16,13 @@ from paragone.models.contract import (
 
 MODULES: tuple[str, ...] = (
     # One line a contender, in the order of the families.
+    "autoregressive.pixelcnn",
+    "autoencoder.autoencoder",
     "autoencoder.vae",
+    "gan.dcgan",
+    "diffusion.ddpm",
+    "flow.realnvp",
+    "hybrid.vqvae",
 )
 
 for _module in MODULES:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+
 from paragone.bench.metrics.table import METRICS, at_share
 from paragone.bench.records import REFERENCE, Audit, Cell, Failure, Manifest, Measurement, Record
 

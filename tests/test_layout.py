@@ -41,7 +41,9 @@ def test_files_and_functions_are_small(path):
             assert node.end_lineno - node.lineno <= 60, f"{path}:{node.lineno} {node.name}"
 
 
-@pytest.mark.parametrize("module", ["paragone.bench.records", "paragone.bench.longtable", "paragone.bench.judge", "paragone.reports"])
+@pytest.mark.parametrize(
+    "module", ["paragone.bench.records", "paragone.bench.longtable", "paragone.bench.judge", "paragone.reports"]
+)
 def test_reading_a_run_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd="/").returncode == 0

@@ -12,8 +12,11 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, learning_rate: float) ->
 
 
 def warm_up(progress: float, share: float = 0.02) -> float:
-    """Factor in (0, 1] that rises linearly over the first `share` of the budget, then stays at 1."""
-    return min(1.0, (progress + 1e-3) / share)
+    """Factor in (0, 1] that rises linearly over the first `share` of the budget, then stays at 1; share 0: no warm-up.
+
+    It starts a little above 0, so that the first update moves something.
+    """
+    return min(1.0, (progress + 1e-3) / share) if share > 0 else 1.0
 
 
 def cosine(progress: float, end: float = 0.0) -> float:

@@ -6,8 +6,8 @@ import sys
 
 import numpy as np
 import pytest
-import run_bench
 
+import run_bench
 from tests.cli.conftest import CONTENDERS, ROOT, bench
 
 
