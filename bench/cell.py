@@ -39,8 +39,8 @@ SETUP_SHARE = 0.05
 """Share of the budget that `prepare` may cost."""
 EVALUATION_ALLOWANCE_S = 30.0
 """Evaluation may cost as much as training, and never less than this."""
-TIMED_LARGEST = 32
-"""Largest batch of a sampler that is only timed."""
+TIMED_BATCH = 8
+"""Batch of a sampler that is only timed."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class _ContenderCell:
             self._judge(sampler)
         for sampler in self.job.timed:
             self.report.phase("time")
-            self.report.measurements(time_sampling(self.contender, sampler, self.device, largest=TIMED_LARGEST))
+            self.report.measurements(time_sampling(self.contender, sampler, self.device, sweep=(TIMED_BATCH,)))
 
     def _build(self) -> Contender:
         cls = registered()[self.job.cell.contender]

@@ -4,8 +4,17 @@ Imported by name by multiprocessing's fork server. The server is a child of the 
 to die with it, and the cells die with the server.
 """
 
-import sklearn.linear_model
-import sklearn.mixture  # noqa: F401
+import mlxtend.data
+import sklearn.datasets
+import sklearn.decomposition
+import sklearn.mixture
+import sklearn.model_selection
+import sklearn.svm
+import torch_fidelity.metric_fid
+import torch_fidelity.metric_kid
+import torch_fidelity.metric_prc
+import torch_fidelity.registry
+import torch_fidelity.utils  # noqa: F401
 
 import paragone.bench.process
 

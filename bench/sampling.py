@@ -7,7 +7,7 @@ after a warm-up, with the device synchronised at both ends.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 from typing import Any
@@ -27,7 +27,7 @@ from paragone.models import Contender, DataSpec
 DRAW_BATCH = 500
 """Items drawn in one call for judging: fixed, so that the same seed gives the same samples everywhere."""
 SWEEP = (32, 128, 512)
-SWEEP_LIMIT_S = 1.5
+SWEEP_LIMIT_S = 2.0
 """Seconds that the throughput of one sampler may take to measure."""
 
 
@@ -79,7 +79,7 @@ def check_samples(x: object, n: int, spec: DataSpec, sampler: str) -> None:
 
 
 def time_sampling(
-    contender: Contender, sampler: str, device: torch.device, limit_s: float = SWEEP_LIMIT_S, largest: int = SWEEP[-1]
+    contender: Contender, sampler: str, device: torch.device, limit_s: float = SWEEP_LIMIT_S, sweep: Sequence[int] = SWEEP
 ) -> list[Measurement]:
     """Latency, throughput, network evaluations and parameters of one sampler, in at most about twice `limit_s` seconds.
 
@@ -94,8 +94,8 @@ def time_sampling(
 
     with evaluation(contender):
         counted = _count_work(lambda: contender.sample(1, torch.Generator(device).manual_seed(0), sampler=sampler), contender)
-        latencies = _repeat(lambda: call(1), limit_s / 5)
-        batch, rates = _best_rate(call, median(latencies), limit_s, largest)
+        latencies = _repeat(lambda: call(1), limit_s / 8)
+        batch, rates = _best_rate(call, median(latencies), limit_s, sweep)
     return [
         Measurement(metric="sample_latency_s", value=median(latencies), unit="s", sampler=sampler, repeats=tuple(latencies),
                     n=1, source=f"perf_counter, median of {len(latencies)}, one item"),
@@ -112,22 +112,25 @@ def _repeat(call: Callable[[], float], limit_s: float, at_least: int = 1, at_mos
     return seconds
 
 
-def _best_rate(call: Callable[[int], float], latency_s: float, limit_s: float, largest: int) -> tuple[int, list[float]]:
+def _best_rate(call: Callable[[int], float], latency_s: float, limit_s: float, sweep: Sequence[int]) -> tuple[int, list[float]]:
     """Best batch size of the sweep and its items a second, repeated within the limit.
 
-    Each size is called twice and the faster call counts: the first at a size pays for allocations.
+    The first call at a size pays for allocations: where it was short, a second one decides.
     """
     started = time.perf_counter()
-    tried = {1: latency_s}
-    for size in (s for s in SWEEP if s <= largest):
-        before = max(tried)
-        predicted_s = tried[before] * (1 if before == 1 else size / before)
-        if time.perf_counter() - started + 2 * predicted_s > limit_s:
+    seconds = {1: [latency_s]}
+    for size in sweep:
+        before = max(seconds)
+        # From one item to a batch the time grows by less than the items, so what one item says is no bound: try it.
+        predicted_s = 0.0 if before == 1 else seconds[before][-1] * size / before
+        if time.perf_counter() - started + predicted_s > limit_s:
             break
-        tried[size] = min(call(size), call(size))
-    best = max(tried, key=lambda size: size / tried[size])
-    seconds = _repeat(lambda: call(best), limit_s - (time.perf_counter() - started), at_least=2, at_most=10)
-    return best, [best / s for s in seconds]
+        first_s = call(size)
+        seconds[size] = [call(size)] if first_s < limit_s / 20 else [first_s]
+    best = max(seconds, key=lambda size: size / seconds[size][-1])
+    left_s = limit_s - (time.perf_counter() - started)
+    seconds[best] += _repeat(lambda: call(best), left_s, at_least=1 if seconds[best][-1] < limit_s / 4 else 0, at_most=10)
+    return best, [best / s for s in seconds[best]]
 
 
 def _count_work(call: Callable[[], Any], contender: Contender) -> list[tuple[str, float, str]]:

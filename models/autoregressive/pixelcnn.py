@@ -46,7 +46,6 @@ class PixelCNN(Contender):
         super().__init__()
         if spec.levels is None:
             raise ValueError("pixelcnn models discrete levels, and this data's `levels` is None: quantise it first")
-        self.levels = spec.levels
         self.network = _Network(spec.shape, spec.levels, width)
         self.average = WeightAverage(self.network, AVERAGE_DECAY)
         # Muon for the kernels of the hidden layers; Adam for the first and last layers, places and biases.
@@ -72,6 +71,7 @@ class PixelCNN(Contender):
         return Likelihood(self.average.module.log_prob(x), exact=True)
 
     def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
+        self.choose_sampler(sampler)
         return self.average.module.sample(n, generator)
 
 

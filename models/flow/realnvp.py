@@ -41,15 +41,17 @@ TILE_CHANNELS = 64
 class RealNVP(Contender):
     """RealNVP with uniform dequantisation; continuous data (`levels` None) is not dequantised.
 
-    Hyper-parameters, chosen by FID on the validation digits: Adam (0.9, 0.99), rate 3e-3 with warm-up and cosine, batch 256,
-    samples from an average of the weights. The margin a = 0.05 is the paper's. Couplings per scale: 3 + 3, and 4 at the last
-    (section 4.1). Gradients longer than `longest_gradient` are shortened to it; `shortened` logs each time that it happens.
+    Hyper-parameters, chosen on the validation digits: AdamW (0.9, 0.99), rate 8e-3 with warm-up and cosine, batch 256, samples
+    from an average of the weights. The margin a = 0.05 and the couplings per scale (3 + 3, and 4 at the last) are the paper's
+    (section 4.1). The weight decay trades the likelihood of held-out digits, which a thousand pictures overfit long before
+    the samples get worse, against FID: with none FID is a tenth lower, and held-out bits/dim are worse than those of chance.
+    Gradients longer than `longest_gradient` are shortened to it; `shortened` logs each time that it happens.
     """
 
     batch_size = 256
     samplers = ("default",)
-    learning_rate = 3e-3
-    weight_decay = 0.0
+    learning_rate = 8e-3
+    weight_decay = 0.25
     average_decay = 0.99
     longest_gradient = 1.0
     margin = 0.05  # a
@@ -245,17 +247,16 @@ class Network(nn.Module):
         self.leave = self._layer(width, 2 * values, 1)
         for parameter in self.leave.parameters():
             nn.init.zeros_(parameter)
-        self.gain = nn.Parameter(torch.ones(values if self.dense else (values, 1, 1)))
+        self.gain = nn.Parameter(torch.ones(half[0], 1, 1))
 
     def forward(self, c: Tensor) -> tuple[Tensor, Tensor]:
         h = self.enter(c.flatten(1) if self.dense else F.pixel_unshuffle(c, self.tile))
         for layer in self.middle:
             h = h + layer(F.relu(h))
-        s, t = self.leave(F.relu(h)).chunk(2, 1)
-        return self._untile(self.gain * torch.tanh(s)), self._untile(t)
-
-    def _untile(self, h: Tensor) -> Tensor:
-        return h.unflatten(1, self.size) if self.dense else F.pixel_shuffle(h, self.tile)
+        h = self.leave(F.relu(h))
+        h = h.unflatten(1, (2 * self.size[0], *self.size[1:])) if self.dense else F.pixel_shuffle(h, self.tile)
+        s, t = h.chunk(2, 1)
+        return self.gain * torch.tanh(s), t
 
     def _layer(self, inputs: int, outputs: int, kernel: int) -> nn.Linear | nn.Conv2d:
         if self.dense:

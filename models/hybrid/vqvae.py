@@ -6,9 +6,13 @@ Image x (B, C, H, W) in [-1, 1]; encoder z = E(x) on a grid (B, D, h, w); codebo
     L = |x - D(z + sg[q - z])|^2 + beta |z - sg[q]|^2           sg: no gradient (straight-through, eq. 3)
     N_j <- g N_j + (1 - g) n_j,  m_j <- g m_j + (1 - g) sum_{i: k_i = j} z_i,  e_j = m_j / N_j    (appendix A.1)
 
-A code that is hardly used is put where a vector of the present batch lies (revival; Dhariwal et al. 2020,
-arXiv:2005.00341, section 3). The second stage freezes all this and fits P(k_1, ..., k_hw), raster order, by a causal
-transformer. Both stages spend the one budget. Samples: codes from the prior, decoded.
+z is scaled to length sqrt(D) at each position, so that encoder and codebook share a scale from the first step (codes are
+normalised too by Yu et al. 2021, arXiv:2110.04627, section 3.2). A code that is hardly used is put where a vector of the
+present batch lies (revival; Dhariwal et al. 2020, arXiv:2005.00341, section 3).
+The second stage freezes all this and fits P(k_1, ..., k_hw), raster order, by a causal transformer; what its blocks add
+loses whole channels at random, because training images are few. Both stages spend the one budget. Samples: codes from the
+prior, decoded. A cell of the grid gets four codes a value that it stands for (16 for 2 x 2 grey pixels): with fewer codes
+the prior has the easier task, with more the decoder.
 Rates, sizes and shares were chosen on the digits' validation split.
 """
 
@@ -111,6 +115,7 @@ class VQVAE(Contender):
         return out
 
     def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
+        self.choose_sampler(sampler)
         if not self.prior_steps:
             raise NotTrained("vqvae samples once its second stage, the prior, has begun")
         codes = self.average.module.sample(n, generator)
@@ -180,7 +185,8 @@ class _Sphere(nn.Module):
     """Scales each position's vector to length sqrt(D), so that codes and encoder keep a common scale from the start."""
 
     def forward(self, z: Tensor) -> Tensor:
-        return F.normalize(z, dim=1) * z.shape[1] ** 0.5
+        unit: Tensor = F.normalize(z, dim=1)
+        return unit * math.sqrt(z.shape[1])
 
 
 def _grid_sizes(height: int, width: int) -> list[tuple[int, int]]:

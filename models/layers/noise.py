@@ -35,7 +35,7 @@ def _cumulative(betas: Tensor) -> Tensor:
 def stratified_times(count: int, steps: int, generator: torch.Generator) -> Tensor:
     """Integer times in 1 .. T, (count,): uniform one by one, and spread evenly over the batch (lower variance of the loss).
 
-    (Kingma et al. 2021, arXiv:2107.00630, appendix I.1: one uniform draw, shifted by i / count, modulo 1.)
+    (Kingma et al. 2021, arXiv:2107.00630, low-discrepancy sampler: one uniform draw, shifted by i / count, modulo 1.)
     """
     u = torch.rand(1, generator=generator, device=generator.device)
     shifted = (u + torch.arange(count, device=generator.device) / count) % 1.0

@@ -1,12 +1,12 @@
 """A small U-Net with time embedding: images (B, C, H, W) and times (B,) or (1,) to (B, C, H, W), sides multiples of 4.
 
 Ronneberger et al. 2015 (arXiv:1505.04597) in the form of Ho et al. 2020 (arXiv:2006.11239, appendix B): residual blocks at
-each resolution, time as scale and shift of the blocks' second norm (Nichol and Dhariwal 2021, arXiv:2102.09672, section 3.4).
+each resolution, time as scale and shift of the blocks' second norm (Nichol and Dhariwal 2021, arXiv:2102.09672, appendix A).
 
-Made for few CPU cores, each choice measured at 200,000 parameters: work a parameter falls four-fold with each halving of the
-sides, so most channels sit at low resolutions; skips are added instead of concatenated (cheaper, and no worse); one norm group;
-one matrix makes the scales and shifts of all blocks; memory is channels-last, which doubles the speed of narrow convolutions.
-Self-attention at the lowest resolution brought nothing for its time and is left out.
+Made for few CPU cores and 200,000 parameters: work a parameter falls four-fold with each halving of the sides, so most
+channels sit at low resolutions; skips are added instead of concatenated (cheaper, and no worse where it was tried); one norm
+group; one matrix makes the scales and shifts of all blocks; memory is channels-last, which about doubles the speed of narrow
+convolutions. Self-attention at the lowest resolution brought nothing on 8x8 images for its time and is left out.
 """
 
 from typing import TypeVar

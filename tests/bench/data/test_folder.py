@@ -154,6 +154,12 @@ def test_unreadable_picture_is_named(folder, content):
     refused(path, "0117.png", "cannot be read", "replace or remove")
 
 
+def test_another_kind_under_the_name_of_a_png(folder, pictures):
+    path = folder(200)
+    Image.fromarray(pictures(1, 8, 8)[0]).save(path / "0117.png", format="GIF")
+    refused(path, "0117.png", "cannot be read")
+
+
 def test_transparency_and_sixteen_bits(folder, pictures):
     path = folder(200)
     Image.fromarray(pictures(1, 8, 8, 4)[0]).save(path / "0050.png")

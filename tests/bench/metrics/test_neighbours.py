@@ -45,6 +45,7 @@ def test_too_few_items_for_neighbours(rng):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_two_gaussians_in_a_thousand_dimensions(rng):
     """10,000 draws of N(0, I) twice, k = 5: figures of the authors' README."""
     found = all_four(rng.normal(size=(10_000, 1000)), rng.normal(size=(10_000, 1000)), 5)
