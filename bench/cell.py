@@ -155,7 +155,7 @@ class _ContenderCell:
         self.job, self.dataset, self.report = job, dataset, report
         self.device = torch.device(job.device)
         self.panel = QualityPanel(dataset)
-        self.train_x = torch.from_numpy(to_unit(dataset.train.levels, dataset.level_count)).to(self.device)
+        self.train_x = self._shuffled_training_data()
         self.meter = Meter(Budget.parse(job.budget))
         self.evaluated_s = 0.0
         self.flags: list[str] = []
@@ -177,6 +177,12 @@ class _ContenderCell:
         for sampler in self.job.timed:
             self.report.phase("time")
             self.report.measurements(time_sampling(self.contender, sampler, self.device, sweep=(TIMED_BATCH,)))
+
+    def _shuffled_training_data(self) -> Tensor:
+        """Training images in a random order: datasets come sorted by label, and a prefix must be a fair sample."""
+        x = self._unit(self.dataset.train.levels)
+        order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed_of(self.job.cell.seed, "order")))
+        return x[order.to(self.device)]
 
     def _build(self) -> Contender:
         cls = registered()[self.job.cell.contender]
@@ -264,16 +270,17 @@ class _ContenderCell:
     def _likelihood_at(self, share: float) -> None:
         if "log_prob" not in self.contender.abilities():
             return
-        parts = {"bits_per_dim": self.dataset.test, "validation_bits_per_dim": self.dataset.validation}
+        parts = {"bits_per_dim": self._unit(self.dataset.test.levels)}
+        parts["validation_bits_per_dim"] = self._unit(self.dataset.validation.levels)
         if share == 1.0:
-            parts["train_bits_per_dim"] = self.dataset.train
-        for metric, part in parts.items():
-            levels = part.levels[: len(self.dataset.test)] if metric.startswith("train") else part.levels
-            self.report.measurements([self._bits_per_dim(at_share(metric, share), levels)])
+            parts["train_bits_per_dim"] = self.train_x[: len(self.dataset.test)]
+        self.report.measurements([self._bits_per_dim(at_share(metric, share), x) for metric, x in parts.items()])
 
-    def _bits_per_dim(self, metric: str, levels: Levels) -> Measurement:
-        """-log2 P(x) / D of discrete levels: 0 is certainty, log2 L a uniform guess."""
-        x = torch.from_numpy(to_unit(levels, self.dataset.level_count)).to(self.device)
+    def _unit(self, levels: Levels) -> Tensor:
+        return torch.from_numpy(to_unit(levels, self.dataset.level_count)).to(self.device)
+
+    def _bits_per_dim(self, metric: str, x: Tensor) -> Measurement:
+        """-log2 P(x) / D of images x (n, C, H, W): 0 is certainty, log2 L a uniform guess."""
         total, exact = 0.0, True
         with evaluation(self.contender):
             try:

@@ -14,7 +14,7 @@ import torch_fidelity.metric_fid
 import torch_fidelity.metric_kid
 import torch_fidelity.metric_prc
 import torch_fidelity.registry
-import torch_fidelity.utils  # noqa: F401
+import torch_fidelity.utils
 
 import paragone.bench.process
 

@@ -31,6 +31,11 @@ def test_top_level_is_ours_alone(names):
 
 
 def test_what_is_read_at_run_time_is_inside(names):
-    for part in ("bench/suites/quick.toml", "reports/templates/report.html.j2", "reports/templates/report.css", "models/contract.py"):
+    for part in (
+        "bench/suites/quick.toml",
+        "reports/templates/report.html.j2",
+        "reports/templates/report.css",
+        "models/contract.py",
+    ):
         assert f"paragone/{part}" in names
     assert any(name.startswith("paragone/bench/metrics/encoder_digits_") for name in names)

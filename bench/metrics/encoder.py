@@ -2,8 +2,9 @@
 
 FID and its kin need features of the data's own domain. The encoder of a dataset sees its training split only: with labels it is
 trained as a classifier; without, self-supervised, to tell the rotation of an image (4 classes) and the order of its
-quarters (24 classes) (Gidaris et al. 2018, arXiv:1803.07728; Noroozi and Favaro 2016, arXiv:1603.09246). Training counts steps,
-not seconds, so the same data and code give the same weights. Weights of embedded datasets lie beside this file; make them with
+quarters (24 classes) (Gidaris et al. 2018, arXiv:1803.07728; Noroozi and Favaro 2016, arXiv:1603.09246). Training counts
+steps, not seconds: same data, code, machine and number of threads, same weights (another number of threads rounds
+differently). Weights of embedded datasets lie beside this file; make them with
 `python -m paragone.bench.metrics.encoder digits mnist`. Those of a user's data are trained once, in less than a minute on two
 cores, and kept in `$XDG_CACHE_HOME/paragone` (`~/.cache/paragone`) under the hash of data and code.
 """

@@ -1,4 +1,4 @@
-"""Budgets are read or refused with words; a meter counts every axis, stands still when paused, and is overrun by one update at most."""
+"""Budgets are read or refused with words; a meter counts every axis, stands still when paused, is overrun by one update."""
 
 import pytest
 from hypothesis import given

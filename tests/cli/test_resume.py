@@ -1,5 +1,6 @@
 """Killed at any moment and started again, a run is complete, has no cell twice, and equals an undisturbed one."""
 
+import contextlib
 import os
 import random
 import signal
@@ -29,12 +30,10 @@ def kill_at(command, cwd, delay_s):
     time.sleep(delay_s)
     running = process.poll() is None
     children = psutil.Process(process.pid).children(recursive=True) if running else []
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
-    gone, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=5)
     assert not alive, "cells outlived the run"
     return running
 

@@ -166,7 +166,7 @@ def test_maps_halve_and_channels_double(shape, channels, coarse):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_all_maps_start_at_unit_scale(shape):
-    """What keeps z alive on its way: without it pictures start alike, and the generator collapses."""
+    """What keeps z alive on its way: pictures of different z start different."""
     torch.manual_seed(0)
     net = Generator(shape, 32, 16)
     h = net.dense(normal(256, 32, dtype=torch.float32))

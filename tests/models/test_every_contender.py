@@ -111,9 +111,10 @@ def test_an_unknown_sampler_is_refused(name):
 def test_samples_at_any_progress_or_says_too_early(name):
     contender = build(name)
     try:
-        assert sample(contender, 2).isfinite().all(), name
-    except NotTrained as error:
-        assert str(error), name
+        x = sample(contender, 2)
+    except NotTrained:
+        return
+    assert x.isfinite().all(), name
 
 
 @every_contender

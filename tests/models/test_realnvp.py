@@ -157,7 +157,8 @@ def test_the_bound_lies_below_the_probability_of_every_picture():
 
 
 def test_it_learns_real_digits():
-    """Held-out digits get far likelier than under independent pixels, and samples have the mean and spread of digits."""
+    """A short training gives held-out digits more likely than under independent pixels, and samples whose covariance is off
+    by at most 0.6 times as much as that of independent pixels."""
     data = embedded("digits")
     train, held_out = (torch.from_numpy(to_unit(part.levels, 17)) for part in (data.train, data.validation))
     shares = torch.stack([(train == k / 8 - 1).float().mean(0) for k in range(17)]) * 0.99 + 0.01 / 17
@@ -165,14 +166,15 @@ def test_it_learns_real_digits():
     torch.manual_seed(0)
     contender = RealNVP(data.spec, 16)
     contender.generator = torch.Generator().manual_seed(1)
-    steps = 100
+    steps = 120
     for k in range(steps):
         start = (k * 128) % (len(train) - 128)
         contender.update(Batch(train[start : start + 128]), k / steps)
     contender.eval()
     with torch.no_grad():
         found = -contender.log_prob(held_out).log_prob.mean() / (64 * math.log(2))
-        samples = contender.sample(500, torch.Generator().manual_seed(2))
+        samples = contender.sample(1000, torch.Generator().manual_seed(2))
+    true, sampled = held_out.flatten(1).T.cov(), samples.flatten(1).T.cov()
+    hopeless = train.flatten(1).T.cov().diag().diag()
     assert found < independent
-    assert (samples.mean(0) - train.mean(0)).abs().max() < 0.2
-    assert 0.6 < samples.var(0).sum() / train.var(0).sum() < 1.4
+    assert (sampled - true).norm() < 0.6 * (hopeless - true).norm()
