@@ -8,10 +8,11 @@ bench: .venv/installed  ## environment, then the quick suite
 	$(BIN)/python run_bench.py
 
 test: .venv/installed check  ## environment, then all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile -p no:benchmark --ignore tests/perf
+	$(BIN)/python -m pytest tests/perf
 
 test-long: .venv/installed  ## the proofs that take minutes
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m long -p no:benchmark
 
 check: .venv/installed  ## style and types
 	$(BIN)/ruff check .
