@@ -31,7 +31,7 @@ from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 ADAM_RATE = 4e-3
 MUON_RATE = 1.5e-2
 AVERAGE_DECAY = 0.99
-LAYERS = 4
+LAYERS = 6
 KNOTS = 17
 """Most hat functions that describe a level to the network; 17 levels or fewer are so told apart one by one."""
 
