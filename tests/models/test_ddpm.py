@@ -152,7 +152,11 @@ def gaussian_denoiser(schedule):
 
 
 @both_schedules
-@pytest.mark.parametrize(("draw", "steps", "bias"), [(ddim, 1000, 0.004), (ancestral, 1000, 0.004), (ddim, 200, 0.02)], ids=str)
+@pytest.mark.parametrize(
+    ("draw", "steps", "bias"),
+    [(ddim, 1000, 0.004), (ancestral, 1000, 0.004), (ddim, 200, 0.02)],
+    ids=["ddim-1000", "ancestral-1000", "ddim-200"],
+)
 def test_samplers_reproduce_gaussian_data(schedule, draw, steps, bias):
     """Mean and variance within 4 standard errors of n draws, plus a stated bias of the finite steps."""
     n = 20_000
