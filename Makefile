@@ -8,7 +8,8 @@ bench: .venv/installed  ## environment, then the quick suite
 	$(BIN)/python run_bench.py
 
 test: .venv/installed check  ## environment, then all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -p no:benchmark --ignore tests/perf
+	$(BIN)/python -m pytest -n 2 --dist loadfile -p no:benchmark --ignore tests/perf --ignore tests/cli
+	$(BIN)/python -m pytest -p no:benchmark tests/cli
 	$(BIN)/python -m pytest tests/perf
 
 test-long: .venv/installed  ## the proofs that take minutes
