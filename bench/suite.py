@@ -17,7 +17,7 @@ from paragone.bench.errors import UsageError, unknown
 from paragone.bench.records import Cell, Frozen
 
 FOLDER = Path(__file__).parent / "suites"
-REFERENCES = ("held-out real", "train copies", "gaussian mixture", "independent pixels")
+REFERENCES = ("held-out real", "train copies", "gaussian mixture", "real blurred", "real + noise", "independent pixels")
 
 
 class BudgetKeys(Frozen):

@@ -12,8 +12,9 @@ BELOW_ONE = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 TRACK = "digits"
 PER_CELL = ("train_step_s", "train_s", "train_steps", "train_samples", "parameters", "train_peak_rss_bytes")
 QUALITY = (
-    "fid", "kid", "precision", "recall", "density", "coverage", "high_frequency_ratio", "two_sample_accuracy", "class_balance",
-    "copied_share", "near_copy_share", "validation_fid",
+    "fid", "fid_second_encoder", "fid_bootstrap", "fid_infinity", "kid", "precision", "recall", "density", "coverage",
+    "clipped_density", "clipped_coverage", "high_frequency_ratio", "two_sample_accuracy", "class_balance", "copied_share",
+    "near_copy_share", "nearest_train_ratio", "validation_fid",
 )  # fmt: skip
 SPEED = ("sample_latency_s", "sample_throughput_per_s", "network_evaluations", "sample_peak_rss_bytes")
 
@@ -69,6 +70,8 @@ REFERENCES: dict[str, Plan] = {
     "held-out real": Plan(REFERENCE, {"default": Way(1.13, 1.0)}),
     "train copies": Plan(REFERENCE, {"default": Way(0.85, 1.0)}, copies=1.0, near_copies=1.0),
     "gaussian mixture": Plan(REFERENCE, {"default": Way(1.6, 1.0)}, bits_per_dim=2.05),
+    "real blurred": Plan(REFERENCE, {"default": Way(14.0, 1.0)}),
+    "real + noise": Plan(REFERENCE, {"default": Way(11.0, 1.0)}),
     "independent pixels": Plan(REFERENCE, {"default": Way(48.9, 1.0)}),
 }
 
@@ -84,7 +87,7 @@ def make_run(
     seconds: float = 6.0,
     generator_seed: int = 7,
 ) -> tuple[Manifest, list[Record]]:
-    """A finished run on digits: `seeds` seeds of `contenders` (default: all) and of the four references.
+    """A finished run on digits: `seeds` seeds of `contenders` (default: all) and of the six references.
 
     `noise` is the log sd of quality between seeds; `failures` lists (contender, seed) whose cells died in training.
     """
@@ -163,10 +166,13 @@ class _Maker:
         return made
 
     def _sampler(self, sampler: str, way: Way, shares: tuple[float, ...]) -> list[Measurement]:
-        items = 360 if self.cell.contender == "held-out real" else 1000
+        items = 360 if self.cell.contender in ("held-out real", "real blurred", "real + noise") else 1000
         same_each_seed = self.cell.contender == "held-out real"
         fid = way.fid * (1.0 if same_each_seed else self._wobble(self.noise))
         made = [_measured(name, value, sampler, n=items) for name, value in self._quality(fid).items()] if way.judged else []
+        if way.judged:
+            repeats = tuple(float(fid * factor) for factor in _BOOTSTRAPS)
+            made.append(_measured("fid_bootstrap", float(np.mean(repeats)), sampler, n=items, repeats=repeats))
         first = sampler == next(iter(self.plan.samplers))
         for share in shares if way.judged and first else ():
             early = fid * share**-0.45 * self._wobble(self.noise / 2)
@@ -182,7 +188,9 @@ class _Maker:
             "recall": coverage * 0.9, "density": coverage * 1.1, "coverage": coverage,
             "high_frequency_ratio": float(np.exp(-0.02 * fid)), "two_sample_accuracy": float(np.clip(0.49 + 0.02 * fid, 0, 1)),
             "class_balance": coverage, "copied_share": self.plan.copies, "near_copy_share": self.plan.near_copies,
-            "validation_fid": fid * self._wobble(0.03),
+            "validation_fid": fid * self._wobble(0.03), "fid_second_encoder": 1.4 * fid**0.9, "fid_infinity": 0.9 * fid,
+            "clipped_density": float(np.clip(coverage * 1.05, 0, 1)), "clipped_coverage": coverage * 0.97,
+            "nearest_train_ratio": 0.4 if self.plan.copies or self.plan.near_copies else 1.0,
         }  # fmt: skip
 
     def _speed(self, sampler: str, way: Way) -> list[Measurement]:
@@ -234,6 +242,9 @@ def _failure() -> Failure:
     tail = 'Traceback (most recent call last):\n  File "flow.py", line 7\nRuntimeError: planted failure'
     return Failure(phase="train", kind="RuntimeError", message="planted failure", elapsed_s=2.4, tail=tail)
 
+
+_BOOTSTRAPS = np.exp(0.05 * np.random.default_rng(11).standard_normal(200))
+"""What resampling the reference does to every FID alike."""
 
 _FINGERPRINT = {"device": "cpu", "cpu": "Example CPU", "cores": "2", "memory_bytes": "8000000000", "system": "Linux"}
 

@@ -1,6 +1,7 @@
 """Reference rows: what perfect, memorised, classical and hopeless look like. They compete with nobody.
 
-Each is a function (dataset, n, seed) -> levels (n, C, H, W) uint8, deterministic for a seed.
+Each is a function (dataset, n, seed) -> levels (n, C, H, W) uint8, deterministic for a seed. Those made of held-out images
+(the validation split) return fewer where it has fewer.
 """
 
 import warnings
@@ -14,6 +15,10 @@ Reference = Callable[[Dataset, int, int], Levels]
 
 COMPONENTS = 30
 MIXTURES = 20
+BLUR = (0.25, 0.5, 0.25)
+"""Binomial kernel of `real blurred`, along rows and along columns: the response falls from 1 to 0 at the Nyquist frequency."""
+NOISE_SD = 0.2
+"""Standard deviation of the noise of `real + noise`, where the data spans [-1, 1]."""
 
 
 def held_out_real(dataset: Dataset, n: int, seed: int) -> Levels:
@@ -50,6 +55,28 @@ def gaussian_mixture(dataset: Dataset, n: int, seed: int) -> Levels:
     return to_levels(images, dataset.level_count)
 
 
+def real_blurred(dataset: Dataset, n: int, seed: int) -> Levels:
+    """The first n images of the validation split, or all it has, convolved with `BLUR` in both directions; edges repeated.
+
+    What a measure of sharpness must call blurry. The seed decides nothing.
+    """
+    from scipy.ndimage import convolve1d
+
+    images = to_unit(dataset.validation.levels[:n], dataset.level_count)
+    for axis in (2, 3):
+        images = convolve1d(images, BLUR, axis=axis, mode="nearest")
+    return to_levels(images, dataset.level_count)
+
+
+def real_with_noise(dataset: Dataset, n: int, seed: int) -> Levels:
+    """The first n images of the validation split, or all it has, plus Gaussian noise of `NOISE_SD`, rounded to levels.
+
+    What a measure of sharpness must call noisy.
+    """
+    images = to_unit(dataset.validation.levels[:n], dataset.level_count)
+    return to_levels(images + np.random.default_rng(seed).normal(0.0, NOISE_SD, images.shape), dataset.level_count)
+
+
 def independent_pixels(dataset: Dataset, n: int, seed: int) -> Levels:
     """n images whose every pixel and channel is drawn from its own training values, without the others: hopeless."""
     levels = dataset.train.levels
@@ -61,6 +88,8 @@ REFERENCES: dict[str, Reference] = {
     "held-out real": held_out_real,
     "train copies": train_copies,
     "gaussian mixture": gaussian_mixture,
+    "real blurred": real_blurred,
+    "real + noise": real_with_noise,
     "independent pixels": independent_pixels,
 }
 """In the order in which reports show them."""

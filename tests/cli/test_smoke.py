@@ -30,8 +30,8 @@ def digests(out):
 def test_every_cell_is_ok_and_the_terminal_says_where_the_report_lies(smoke):
     done, out = smoke
     records = read_records(out)
-    assert [record.status for record in records] == ["ok"] * 10
-    assert "all 10 cells ok" in done.stdout
+    assert [record.status for record in records] == ["ok"] * 12
+    assert "all 12 cells ok" in done.stdout
     assert f"report: {out / 'report.html'}" in done.stdout
     assert all(record.audit is None or (record.audit.held and record.audit.spent_steps == 40) for record in records)
 

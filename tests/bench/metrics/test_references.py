@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 
 from paragone.bench.data.dataset import Dataset, Split
-from paragone.bench.metrics.references import REFERENCES, gaussian_mixture, held_out_real, independent_pixels, train_copies
+from paragone.bench.metrics.references import (
+    BLUR,
+    NOISE_SD,
+    REFERENCES,
+    gaussian_mixture,
+    held_out_real,
+    independent_pixels,
+    real_blurred,
+    real_with_noise,
+    train_copies,
+)
+
+UNSEEDED = ("held-out real", "real blurred")
 
 
 def small(levels):
@@ -12,10 +24,11 @@ def small(levels):
 
 
 def test_names_in_the_order_of_reports():
-    assert list(REFERENCES) == ["held-out real", "train copies", "gaussian mixture", "independent pixels"]
+    named = ["held-out real", "train copies", "gaussian mixture", "real blurred", "real + noise", "independent pixels"]
+    assert list(REFERENCES) == named
 
 
-@pytest.mark.parametrize("name", [name for name in REFERENCES if name != "held-out real"])
+@pytest.mark.parametrize("name", [name for name in REFERENCES if name not in UNSEEDED])
 def test_a_seed_decides(digits, name):
     state = np.random.get_state()[1].copy()  # noqa: NPY002
     first, again, other = (REFERENCES[name](digits, 50, seed) for seed in (1, 1, 2))
@@ -29,6 +42,29 @@ def test_a_seed_decides(digits, name):
 
 def test_held_out_real_is_the_validation_split_at_its_own_size(digits):
     assert np.array_equal(held_out_real(digits, 1000, 3), digits.validation.levels)
+
+
+def test_altered_real_images_are_as_many_as_asked_or_all_there_are(digits):
+    for reference in (real_blurred, real_with_noise):
+        assert len(reference(digits, 50, 0)) == 50
+        assert reference(digits, 1000, 0).shape == digits.validation.levels.shape
+
+
+def test_blur_spreads_a_point_by_the_kernel_and_keeps_a_plain_image():
+    levels = np.zeros((2, 1, 8, 8), np.uint8)
+    levels[0, 0, 4, 4] = 160
+    levels[1] = 77
+    point, plain = real_blurred(small(levels), 2, 0)
+    assert np.array_equal(point[0, 3:6, 3:6], np.rint(160 * np.outer(BLUR, BLUR)).astype(np.uint8))
+    assert point.sum() == 160
+    assert (plain == 77).all()
+
+
+def test_noise_has_its_standard_deviation_where_nothing_is_clipped():
+    levels = np.full((200, 1, 8, 8), 128, np.uint8)
+    noisy = real_with_noise(small(levels), 200, 0).astype(float)
+    assert noisy.std() * 2 / 255 == pytest.approx(NOISE_SD, rel=0.03)
+    assert noisy.mean() == pytest.approx(128, abs=1)
 
 
 def test_copies_are_training_images(digits):
