@@ -1,7 +1,8 @@
 """What a contender promises, and nothing about who asks.
 
 A contender is one generative model that competes: it trains by `update`, is sampled by `sample`, and may offer optional
-abilities (`log_prob`, `encode`, `decode`, `prepare`) that are declared here and asked for through `abilities` alone.
+abilities (`log_prob`, `encode`, `decode`, `draw_latents`, `corrupt`, `prepare`) that are declared here and asked for through
+`abilities` alone.
 This package imports nothing of the harness: a contender can be trained by any loop that hands it batches.
 """
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 Family = Literal["autoregressive", "autoencoder", "gan", "diffusion", "flow", "hybrid"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 MODALITIES: tuple[str, ...] = ("image", "points", "text", "audio", "text-to-image", "image-to-image", "video")
-ABILITIES: tuple[str, ...] = ("log_prob", "encode", "decode", "prepare")
+ABILITIES: tuple[str, ...] = ("log_prob", "encode", "decode", "draw_latents", "corrupt", "prepare")
 
 
 class ContractError(TypeError):
@@ -122,6 +123,21 @@ class Contender(nn.Module, ABC):
     def decode(self, z: Tensor) -> Tensor:
         """Optional: items (n, *shape) of latents."""
         raise self._lacks("decode")
+
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        """Optional: latents (n, ...) as the default sampler draws them, for `decode`, from `generator` alone.
+
+        Raises:
+            NotTrained: the default sampler cannot work yet at this progress.
+        """
+        raise self._lacks("draw_latents")
+
+    def corrupt(self, x: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        """Optional: the forward process of a diffusion-like model, from `generator` alone.
+
+        x (n, *shape) noised to the share `progress` in [0, 1] of its way: 0 is x itself, 1 the end, which sampling starts from.
+        """
+        raise self._lacks("corrupt")
 
     def prepare(self, batches: Iterable[Batch]) -> None:
         """Optional: work before sampling, such as fitting a density to codes; `batches` is one pass over training data."""

@@ -62,6 +62,9 @@ class Autoencoder(Contender):
         x: Tensor = self.decoder(z)
         return x.clamp(-1, 1)
 
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.sample_codes(n, generator, self.samplers[0])
+
     @torch.no_grad()
     def prepare(self, batches: Iterable[Batch]) -> None:
         codes = self._first_codes(batches)

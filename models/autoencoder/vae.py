@@ -68,8 +68,7 @@ class VAE(Contender):
         return {name: value.detach() for name, value in logged.items()}
 
     def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
-        z = torch.randn(n, self.latent, generator=generator, device=generator.device)
-        location: Tensor = self.decoder(z)
+        location: Tensor = self.decoder(self.draw_latents(n, generator))
         if self.choose_sampler(sampler) == "noise":
             u = torch.rand(location.shape, generator=generator, device=location.device)
             location = location + self.scale * u.logit(eps=1e-6)  # the logistic's quantile function
@@ -87,6 +86,9 @@ class VAE(Contender):
     def decode(self, z: Tensor) -> Tensor:
         location: Tensor = self.decoder(z)
         return location.clamp(-1, 1)
+
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(n, self.latent, generator=generator, device=generator.device)
 
     @property
     def scale(self) -> Tensor:

@@ -97,6 +97,10 @@ class DDPM(Contender):
         bound = variational_bound(self.schedule, self._denoise, x, self.spec.levels, BOUND_EVALUATIONS, generator)
         return Likelihood(bound, exact=False)
 
+    def corrupt(self, x: Tensor, progress: float, generator: torch.Generator) -> Tensor:
+        t = torch.full((1,), round(progress * TIMESTEPS), device=x.device)
+        return self.schedule.add_noise(x, _normal(x, generator), t)
+
     def _denoise(self, x_t: Tensor, t: Tensor) -> Tensor:
         v = self.average.module(x_t, t / TIMESTEPS)
         return self.schedule.clean_from_velocity(x_t, v, t).clamp(-1, 1)

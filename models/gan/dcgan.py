@@ -53,7 +53,7 @@ class DCGAN(Contender):
         rate = self.learning_rate * warm_up(progress) * cosine(progress) * self.learning_rate_factor
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
-        fake = self.generator_net(self._noise(len(batch.x), self.generator))
+        fake = self.generator_net(self.draw_latents(len(batch.x), self.generator))
         critic_loss, penalty = self._step_discriminator(batch.x, fake.detach())
         loss = self._step_generator(fake)
         self.average.follow(self.generator_net)
@@ -62,10 +62,13 @@ class DCGAN(Contender):
 
     def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
         self.choose_sampler(sampler)
-        picture: Tensor = self.average.module(self._noise(n, generator))
+        return self.decode(self.draw_latents(n, generator))
+
+    def decode(self, z: Tensor) -> Tensor:
+        picture: Tensor = self.average.module(z)
         return picture
 
-    def _noise(self, n: int, generator: torch.Generator) -> Tensor:
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, self.latent, generator=generator, device=generator.device)
 
     def _step_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -1,5 +1,6 @@
 """What `register` refuses, each with its message; the stages; the count of trained parameters; the abilities."""
 
+import inspect
 import itertools
 
 import pytest
@@ -108,7 +109,14 @@ def test_thirds_sum_to_one_within_rounding():
 
 @pytest.mark.parametrize(
     ("method", "meant"),
-    [("log_probs", "log_prob"), ("logprob", "log_prob"), ("encoder", "encode"), ("decodes", "decode"), ("prepared", "prepare")],
+    [
+        ("log_probs", "log_prob"),
+        ("logprob", "log_prob"),
+        ("encoder", "encode"),
+        ("decodes", "decode"),
+        ("prepared", "prepare"),
+        ("draw_latent", "draw_latents"),
+    ],
 )
 def test_a_misspelt_ability_is_an_error_not_unsupported(method, meant):
     refused("'mine'", repr(method), f"Did you mean {meant!r}?", cls=type("Mine", (Least,), {method: lambda self, x: x}))
@@ -134,8 +142,10 @@ def test_abilities_are_those_that_are_overridden_also_by_a_base():
 
 @pytest.mark.parametrize("ability", contract.ABILITIES)
 def test_an_ability_that_is_not_offered_says_so(ability):
+    method = getattr(Least(), ability)
+    arguments = [torch.zeros(1)] * len(inspect.signature(method).parameters)
     with pytest.raises(NotImplementedError, match=f"Least does not offer '{ability}'; ask `abilities"):
-        getattr(Least(), ability)(torch.zeros(1))
+        method(*arguments)
 
 
 def test_stages_switch_at_their_shares():

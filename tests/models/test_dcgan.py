@@ -93,7 +93,7 @@ def test_r1_of_the_real_discriminator_equals_finite_differences():
 
 def test_each_loss_moves_its_own_net_alone():
     model = build()
-    x, fake = pictures(16), model.generator_net(model._noise(16, model.generator))
+    x, fake = pictures(16), model.generator_net(model.draw_latents(16, model.generator))
     generator_before = [p.clone() for p in model.generator_net.parameters()]
     model._step_discriminator(x, fake.detach())
     assert all(torch.equal(a, b) for a, b in zip(generator_before, model.generator_net.parameters(), strict=True))
@@ -140,7 +140,7 @@ def test_samples_come_from_the_average_which_follows_its_recurrence():
         expected = [d * e + (1 - d) * p.detach() for e, p in zip(expected, model.generator_net.parameters(), strict=True)]
     for mine, theirs in zip(model.average.module.parameters(), expected, strict=True):
         torch.testing.assert_close(mine, theirs)
-    z = model._noise(3, torch.Generator().manual_seed(4))
+    z = model.draw_latents(3, torch.Generator().manual_seed(4))
     with torch.no_grad():
         assert torch.equal(model.sample(3, torch.Generator().manual_seed(4)), model.average.module(z))
         assert not torch.equal(model.generator_net(z), model.average.module(z))

@@ -191,6 +191,39 @@ def test_latents_come_back_as_images(name):
 
 
 @every_contender
+def test_drawn_latents_decode_to_what_the_default_sampler_gives(name):
+    """Equal, not only in law, where nothing random follows the latents: so it is with all that offer the two."""
+    contender = prepared(train(build(name)))
+    if "draw_latents" not in contender.abilities():
+        return
+    assert "decode" in contender.abilities(), name
+    with torch.no_grad():
+        torch.manual_seed(1)
+        z = contender.draw_latents(5, torch.Generator().manual_seed(3))
+        torch.manual_seed(2)
+        assert torch.equal(z, contender.draw_latents(5, torch.Generator().manual_seed(3))), f"{name} draws elsewhere"
+        assert not torch.equal(z, contender.draw_latents(5, torch.Generator().manual_seed(4))), f"{name} ignores its generator"
+        assert torch.equal(contender.decode(z), sample(contender, 5, seed=3)), name
+
+
+@every_contender
+def test_corruption_goes_from_the_data_to_noise(name):
+    contender = build(name)
+    if "corrupt" not in contender.abilities():
+        return
+    x = images(SPECS["digits"], 200)
+    noised = {p: contender.corrupt(x, p, torch.Generator().manual_seed(3)) for p in (0.0, 0.3, 0.6, 1.0)}
+    assert torch.equal(noised[0.0], x), name
+    assert all(y.shape == x.shape and y.dtype == x.dtype for y in noised.values()), name
+    kept = [torch.corrcoef(torch.stack([x.flatten(), y.flatten()]))[0, 1] for y in noised.values()]
+    assert kept == sorted(kept, reverse=True), f"{name}: {kept}"
+    assert abs(kept[-1]) < 5 / x.numel() ** 0.5, f"{name}: the end knows of the data ({kept[-1]})"
+    again = contender.corrupt(x, 0.3, torch.Generator().manual_seed(3))
+    assert torch.equal(again, noised[0.3]), f"{name} draws elsewhere"
+    assert not torch.equal(again, contender.corrupt(x, 0.3, torch.Generator().manual_seed(4))), f"{name} ignores its generator"
+
+
+@every_contender
 def test_looking_does_not_disturb_training(name):
     """Preparing, sampling and scoring between two updates leaves the next update as it would have been."""
     calm, disturbed = train(build(name)), train(build(name))
