@@ -23,13 +23,23 @@ def load_archive(path: Path) -> Dataset:
     Raises:
         DataError: anything that keeps these arrays from being a dataset, in one line.
     """
+    key, x, y = read_arrays(path)
+    pictures = _checked(path, key, x)
+    labels = None if y is None else _labels(path, y, len(pictures))
+    return make_dataset(path.resolve().stem, pictures, labels, f"npz {path}")
+
+
+def read_arrays(path: Path) -> tuple[str, NDArray[Any], NDArray[Any] | None]:
+    """Name and content of the array of images, as they are in the file, and the labels `y` where there are any.
+
+    Raises:
+        DataError: the file is no npz, holds pickled objects, or not one array that could be the images.
+    """
     with _file(path) as file, _opened(path, file) as arrays:
         key = _key(path, arrays.files)
         x = _array(path, arrays, key)
         y = _array(path, arrays, "y") if "y" in arrays.files and key != "y" else None
-    pictures = _checked(path, key, x)
-    labels = None if y is None else _labels(path, y, len(pictures))
-    return make_dataset(path.resolve().stem, pictures, labels, f"npz {path}")
+    return key, x, y
 
 
 def _file(path: Path) -> BinaryIO:
@@ -76,9 +86,7 @@ def _fault(error: Exception) -> str:
 def _checked(path: Path, key: str, x: NDArray[Any]) -> NDArray[np.uint8]:
     """The images as (N, H, W, C) uint8 of an allowed size."""
     what = f"{path}: array {key!r}"
-    if x.dtype != np.uint8:
-        cast = f"({key} * 255).round().astype('uint8') if it lies in 0..1" if x.dtype.kind == "f" else f"{key}.astype('uint8')"
-        raise DataError(f"{what} is {x.dtype}; images are uint8, 0 to 255. Convert it: {cast}")
+    check_type(what, key, x)
     if x.ndim == 4 and x.shape[3] not in (1, 3) and x.shape[1] in (1, 3):
         raise DataError(f"{what} has shape {x.shape}, channels first; give it as {key}.transpose(0, 2, 3, 1)")
     if x.ndim not in (3, 4) or (x.ndim == 4 and x.shape[3] not in (1, 3)):
@@ -87,9 +95,22 @@ def _checked(path: Path, key: str, x: NDArray[Any]) -> NDArray[np.uint8]:
     if not allowed_size(*x.shape[1:3]):
         raise DataError(
             f"{what} has images of {x.shape[2]}x{x.shape[1]} pixels; each side must be 8 to 64 and a multiple of 4. "
-            f"Resize them: {_resize_command(path, key, *x.shape[1:3])}"
+            f"Resize them: {resize_command(path, key, nearest_size(*x.shape[1:3]))}"
         )
     return x if x.ndim == 4 else x[..., None]
+
+
+def check_type(what: str, key: str, x: NDArray[Any]) -> None:
+    """Raise `DataError`, with the expression that converts, where x is not uint8; `what` names the array."""
+    if x.dtype == np.uint8:
+        return
+    if x.dtype.kind != "f":
+        cast = f"{key}.astype('uint8')"
+    elif x.size and x.min() < 0:
+        cast = f"(({key} + 1) * 127.5).round().clip(0, 255).astype('uint8') if it lies in -1..1"
+    else:
+        cast = f"({key} * 255).round().astype('uint8') if it lies in 0..1"
+    raise DataError(f"{what} is {x.dtype}; images are uint8, 0 to 255. Convert it: {cast}")
 
 
 def _labels(path: Path, y: NDArray[Any], count: int) -> list[str]:
@@ -100,9 +121,9 @@ def _labels(path: Path, y: NDArray[Any], count: int) -> list[str]:
     return [str(label) for label in y.tolist()]
 
 
-def _resize_command(path: Path, key: str, height: int, width: int) -> str:
-    """A command that writes a resized copy beside the file, with what is installed here anyway."""
-    high, wide = nearest_size(height, width)
+def resize_command(path: Path, key: str, size: tuple[int, int]) -> str:
+    """A command that writes a copy resized to (height, width) beside the file, with what is installed here anyway."""
+    high, wide = size
     copy = path.with_name(f"{path.stem}-{wide}x{high}.npz")
     code = (
         "import numpy as np; from PIL import Image; "

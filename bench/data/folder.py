@@ -28,17 +28,34 @@ def load_folder(path: Path) -> Dataset:
     Raises:
         DataError: anything that keeps these pictures from being a dataset, in one line.
     """
-    files, labels = _find(path)
+    files, labels = find_pictures(path)
     check_count(f"folder {path}", len(files))
-    _check_sizes(path, files)
+    size = one_size(path, files)
+    if not allowed_size(*size):
+        raise DataError(
+            f"images in {path} have {_times(size)} pixels; each side must be 8 to 64 and a multiple of 4. "
+            f"Resize them: {resize_command(path, nearest_size(*size))}"
+        )
+    return make_dataset(path.resolve().stem, read_pictures(files), labels, f"folder {path}")
+
+
+def read_pictures(files: list[Path]) -> NDArray[np.uint8]:
+    """Pictures of one size as (N, H, W, C) uint8; C is 1 where all are grey, else 3.
+
+    Raises:
+        DataError: a file is no picture, or one with transparency, 16 bits a channel or CMYK.
+    """
     pictures = [_read(file) for file in files]
     channels = max(picture.shape[2] for picture in pictures)
-    stacked = np.stack([np.broadcast_to(picture, (*picture.shape[:2], channels)) for picture in pictures])
-    return make_dataset(path.resolve().stem, stacked, labels, f"folder {path}")
+    return np.stack([np.broadcast_to(picture, (*picture.shape[:2], channels)) for picture in pictures])
 
 
-def _find(path: Path) -> tuple[list[Path], list[str] | None]:
-    """The pictures in the order of their names, and each one's sub-folder where there are sub-folders."""
+def find_pictures(path: Path) -> tuple[list[Path], list[str] | None]:
+    """The pictures in the order of their names, and each one's sub-folder where there are sub-folders.
+
+    Raises:
+        DataError: the folder or a sub-folder is empty or not readable, or holds something else.
+    """
     entries = _entries(path)
     folders = [entry for entry in entries if entry.is_dir()]
     files = [entry for entry in entries if not entry.is_dir()]
@@ -79,8 +96,12 @@ def _picture(file: Path) -> Path:
     return file
 
 
-def _check_sizes(path: Path, files: list[Path]) -> None:
-    """Raise `DataError` with the command that resizes, unless all pictures have one allowed size. Reads headers only."""
+def one_size(path: Path, files: list[Path], wanted: tuple[int, int] | None = None) -> tuple[int, int]:
+    """The (height, width) that all pictures have. Reads headers only.
+
+    Raises:
+        DataError: they differ; with the command that resizes, to `wanted` or else to the allowed size nearest to the commonest.
+    """
     sizes = {file: _size(file) for file in files}
     common, count = Counter(sizes.values()).most_common(1)[0]
     odd = next((file for file, size in sizes.items() if size != common), None)
@@ -88,13 +109,9 @@ def _check_sizes(path: Path, files: list[Path]) -> None:
         usual = next(file for file, size in sizes.items() if size == common)
         raise DataError(
             f"images of different sizes: {count} like {usual} have {_times(common)}, {odd} has {_times(sizes[odd])}. "
-            f"Resize them: {_resize_command(path, common)}"
+            f"Resize them: {resize_command(path, wanted or nearest_size(*common))}"
         )
-    if not allowed_size(*common):
-        raise DataError(
-            f"images in {path} have {_times(common)} pixels; each side must be 8 to 64 and a multiple of 4. "
-            f"Resize them: {_resize_command(path, common)}"
-        )
+    return common
 
 
 def _size(file: Path) -> tuple[int, int]:
@@ -107,9 +124,9 @@ def _times(size: tuple[int, int]) -> str:
     return f"{size[1]}x{size[0]}"
 
 
-def _resize_command(path: Path, size: tuple[int, int]) -> str:
-    """ImageMagick on a copy of the folder: the originals stay."""
-    target = _times(nearest_size(*size))
+def resize_command(path: Path, size: tuple[int, int]) -> str:
+    """ImageMagick on a copy of the folder, to (height, width): the originals stay."""
+    target = _times(size)
     copy = path.resolve().with_name(f"{path.resolve().name}-{target}")
     source, result = shlex.quote(str(path)), shlex.quote(str(copy))
     return f"cp -r {source} {result} && find {result} -type f -exec mogrify -resize '{target}!' {{}} +"
