@@ -15,7 +15,7 @@ failed cells ranks behind every entry that has none, with the centre of the seed
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
@@ -55,7 +55,7 @@ class Row:
     """rank, rank_low, rank_high; None for what is not ranked."""
 
 
-class _Compared(NamedTuple):
+class Compared(NamedTuple):
     """Two rows: the two-sided p of a difference, and whether they surely lie within `NEAR_TIE`."""
 
     p: float
@@ -125,29 +125,32 @@ def _sorted(rows: list[Row], known: Metric) -> list[Row]:
 def _with_ranks(rows: list[Row], known: Metric) -> list[Row]:
     """Ranks and rank intervals of rows that stand in order."""
     pairs = {(i, j): _compared(rows[i], rows[j], known) for i, j in combinations(range(len(rows)), 2)}
+    ranks = rank_intervals(pairs, len(rows))
+    return [Row(row.entry, row.values, row.summary, row.status, rank) for row, rank in zip(rows, ranks, strict=True)]
+
+
+def rank_intervals(pairs: Mapping[tuple[int, int], Compared], count: int) -> list[tuple[int, int, int]]:
+    """Rank, rank_low and rank_high of `count` entries that stand in order; `pairs` has every (i, j) with i < j."""
     ranks: list[int] = []
-    for place in range(len(rows)):
+    for place in range(count):
         leader = ranks[-1] - 1 if ranks else 0
         tied = bool(ranks) and pairs[leader, place].near_tie
         ranks.append(leader + 1 if tied else place + 1)
-    limits = [_limits(place, len(rows), pairs) for place in range(len(rows))]
-    return [
-        Row(row.entry, row.values, row.summary, row.status, (rank, min(rank, low), max(rank, high)))
-        for row, rank, (low, high) in zip(rows, ranks, limits, strict=True)
-    ]
+    limits = [_limits(place, count, pairs) for place in range(count)]
+    return [(rank, min(rank, low), max(rank, high)) for rank, (low, high) in zip(ranks, limits, strict=True)]
 
 
-def _compared(first: Row, second: Row, known: Metric) -> _Compared:
+def _compared(first: Row, second: Row, known: Metric) -> Compared:
     """Two rows over the seeds that both have."""
     seeds = [seed for seed in first.values if seed in second.values]
     a, b = ([row.values[seed] for seed in seeds] for row in (first, second))
     better: Better = "higher" if known.direction == "higher" else "lower"
     plain = compare(first.entry.name, second.entry.name, a, b, better=better, scale=known.scale)
     near = known.scale == "log" and compare("", "", a, b, better=better, margin=NEAR_TIE).equivalent
-    return _Compared(plain.p_two_sided, near)
+    return Compared(plain.p_two_sided, near)
 
 
-def _limits(place: int, entries: int, pairs: dict[tuple[int, int], _Compared]) -> tuple[int, int]:
+def _limits(place: int, entries: int, pairs: Mapping[tuple[int, int], Compared]) -> tuple[int, int]:
     """The rank interval of the row at this place."""
     others = [other for other in range(entries) if other != place]
     own = [pairs[min(place, other), max(place, other)] for other in others]
