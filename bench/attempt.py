@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from pydantic import ValidationError
 
-from paragone.bench.cell import Job
+from paragone.bench.job import Job
 from paragone.bench.process import TAIL_LINES, cell_process
 from paragone.bench.records import Measurement
 

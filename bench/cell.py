@@ -4,14 +4,10 @@
 """
 
 import importlib.util
-import math
 import random
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,73 +15,24 @@ from torch import Tensor
 
 from paragone.bench.budget import Budget, Meter
 from paragone.bench.data import Dataset, load
-from paragone.bench.data.dataset import Levels, to_levels, to_unit
+from paragone.bench.data.dataset import to_unit
 from paragone.bench.errors import UsageError
+from paragone.bench.job import Job, Reporter, seed_of
+from paragone.bench.looks import SETUP_SHARE, Looks, TooSlow
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.references import REFERENCES
 from paragone.bench.metrics.table import at_share
-from paragone.bench.profile.clock import now_s
 from paragone.bench.profile.memory import PeakMemory, resting_rss_bytes
-from paragone.bench.records import Audit, Cell, Measurement
-from paragone.bench.sampling import draw, evaluation, time_sampling
+from paragone.bench.records import Audit, Measurement
+from paragone.bench.sampling import time_sampling
 from paragone.bench.sizing import outside_budget, solve_width
-from paragone.bench.suite import EvaluationKeys
 from paragone.bench.train import batches, train
-from paragone.models import Batch, Contender, NotTrained, registered
+from paragone.models import Contender, registered
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
 SETUP_OVER_BUDGET = "sampling setup over 5 % of the budget"
-SETUP_SHARE = 0.05
-"""Share of the budget that `prepare` may cost."""
-EVALUATION_ALLOWANCE_S = 30.0
-"""Evaluation may cost as much as training, and never less than this."""
 TIMED_BATCH = 8
 """Batch of a sampler that is only timed."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One cell with all that its process needs to know.
-
-    `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own.
-    """
-
-    cell: Cell
-    position: int
-    data: str
-    add: tuple[str, ...]
-    budget: str
-    parameters: int
-    evaluation: EvaluationKeys
-    judged: tuple[str, ...]
-    timed: tuple[str, ...]
-    curve: str
-    device: str
-    threads: int
-
-    @property
-    def is_reference(self) -> bool:
-        """True for a row that competes with nobody."""
-        return self.cell.contender in REFERENCES
-
-
-class Reporter(Protocol):
-    """Where a cell tells what it is doing and what it found."""
-
-    def phase(self, name: str) -> None:
-        """The cell enters a phase: data, build, train, evaluate, sample, measure."""
-
-    def heartbeat(self, meter: Meter) -> None:
-        """Training goes on."""
-
-    def facts(self, **facts: Any) -> None:
-        """Facts of the record: width, flags, audit."""
-
-    def measurements(self, found: Sequence[Measurement]) -> None:
-        """Numbers found."""
-
-    def samples(self, sampler: str, levels: Levels, level_count: int) -> None:
-        """The samples that are judged, (N, C, H, W)."""
 
 
 def run_cell(job: Job, report: Reporter) -> None:
@@ -99,12 +46,6 @@ def run_cell(job: Job, report: Reporter) -> None:
         for path in job.add:
             import_file(Path(path))
         _ContenderCell(job, dataset, report).run()
-
-
-def seed_of(seed: int, purpose: str) -> int:
-    """The seed of one stream of draws in a cell: independent streams, the same for every contender."""
-    words = [seed, *purpose.encode()]
-    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
 
 
 def seed_everything(seed: int) -> None:
@@ -157,7 +98,6 @@ class _ContenderCell:
         self.panel = QualityPanel(dataset)
         self.train_x = self._shuffled_training_data()
         self.meter = Meter(Budget.parse(job.budget))
-        self.evaluated_s = 0.0
         self.flags: list[str] = []
         self.resting_bytes = resting_rss_bytes()
 
@@ -165,9 +105,10 @@ class _ContenderCell:
         """Build, train with looks along the budget, prepare, sample, measure."""
         self.report.phase("build")
         self.contender = self._build()
+        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.train_x)
         self._train()
         self.report.phase("prepare")
-        setup_s = self._prepare()
+        setup_s = self.looks.prepare()
         setup = Measurement(metric="sampling_setup_s", value=setup_s, unit="s", source="perf_counter, once")
         self.report.measurements([setup])
         if setup_s > SETUP_SHARE * self.meter.seconds:
@@ -180,9 +121,9 @@ class _ContenderCell:
 
     def _shuffled_training_data(self) -> Tensor:
         """Training images in a random order: datasets come sorted by label, and a prefix must be a fair sample."""
-        x = self._unit(self.dataset.train.levels)
+        x = torch.from_numpy(to_unit(self.dataset.train.levels, self.dataset.level_count))
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed_of(self.job.cell.seed, "order")))
-        return x[order.to(self.device)]
+        return x[order].to(self.device)
 
     def _build(self) -> Contender:
         cls = registered()[self.job.cell.contender]
@@ -239,80 +180,13 @@ class _ContenderCell:
         ]
 
     def _look(self, share: float) -> None:
-        """Measure at a share of the budget, with the training clock stopped; at the end only the likelihood."""
+        """Measure at a share of the budget, with the training clock stopped."""
         self.report.phase("evaluate")
         self.peak.pause()
-        started = now_s(self.device)
-        if share < 1.0:
-            self.report.measurements(self._spent(share))
-            self._quality_at(share)
-        else:
-            self.report.measurements(self.peak.read())
-        self._likelihood_at(share)
-        self.evaluated_s += now_s(self.device) - started
+        self.report.measurements(self._spent(share) if share < 1.0 else self.peak.read())
+        self.report.measurements(self.looks.at(share))
         self.report.phase("train")
         self.peak.resume()
-
-    def _quality_at(self, share: float) -> None:
-        name, sampler = at_share("fid", share), self.job.curve
-        try:
-            self._check_allowance()
-            self._prepare()
-            seed = seed_of(self.job.cell.seed, "sample")
-            levels = self._levels(self.job.evaluation.curve_samples, seed, sampler)
-        except (NotTrained, _TooSlow) as error:
-            reason = f"too early: {error}" if isinstance(error, NotTrained) else str(error)
-            self.report.measurements([Measurement(metric=name, value=None, unit="", source=reason, sampler=sampler)])
-            return
-        found = self.panel.measure(levels, sampler, self.job.cell.seed, full=False)
-        self.report.measurements([m.model_copy(update={"metric": at_share(m.metric, share)}) for m in found])
-
-    def _likelihood_at(self, share: float) -> None:
-        if "log_prob" not in self.contender.abilities():
-            return
-        parts = {"bits_per_dim": self._unit(self.dataset.test.levels)}
-        parts["validation_bits_per_dim"] = self._unit(self.dataset.validation.levels)
-        if share == 1.0:
-            parts["train_bits_per_dim"] = self.train_x[: len(self.dataset.test)]
-        self.report.measurements([self._bits_per_dim(at_share(metric, share), x) for metric, x in parts.items()])
-
-    def _unit(self, levels: Levels) -> Tensor:
-        return torch.from_numpy(to_unit(levels, self.dataset.level_count)).to(self.device)
-
-    def _bits_per_dim(self, metric: str, x: Tensor) -> Measurement:
-        """-log2 P(x) / D of images x (n, C, H, W): 0 is certainty, log2 L a uniform guess."""
-        total, exact = 0.0, True
-        with evaluation(self.contender):
-            try:
-                for part in x.split(250):
-                    likelihood = self.contender.log_prob(part)
-                    total += float(likelihood.log_prob.double().sum())
-                    exact = exact and likelihood.exact
-            except NotTrained as error:
-                return Measurement(metric=metric, value=None, unit="bits/dim", source=f"too early: {error}")
-        bits = -total / (math.log(2) * x.numel())
-        source = "exact" if exact else "bound (never below the exact figure)"
-        if not math.isfinite(bits):
-            return Measurement(metric=metric, value=None, unit="bits/dim", source="not finite")
-        return Measurement(metric=metric, value=bits, unit="bits/dim", source=source, n=len(x))
-
-    def _prepare(self) -> float:
-        """Let the contender get ready to sample; the seconds it took."""
-        if "prepare" not in self.contender.abilities():
-            return 0.0
-        started = now_s(self.device)
-        with evaluation(self.contender):
-            self.contender.prepare(self._setup_batches())
-        return now_s(self.device) - started
-
-    def _setup_batches(self) -> Iterator[Batch]:
-        """One pass over the training data, ended early when the share of the budget that it may cost is spent."""
-        full_s = self.meter.seconds / max(self.meter.progress, 1e-6)
-        ends = time.perf_counter() + SETUP_SHARE * full_s
-        for part in self.train_x.split(self.contender.batch_size):
-            yield Batch(part)
-            if time.perf_counter() > ends:
-                return
 
     def _judge(self, sampler: str) -> None:
         """Time one sampler, draw the samples that are judged, and measure them."""
@@ -324,28 +198,12 @@ class _ContenderCell:
         per_s = next(m.value for m in timing if m.metric == "sample_throughput_per_s")
         self.report.phase("sample")
         try:
-            self._check_allowance(n / per_s if per_s else 0.0)
-        except _TooSlow as error:
+            self.looks.check_allowance(n / per_s if per_s else 0.0)
+        except TooSlow as error:
             self.report.facts(owed_reason={sampler: str(error)})
             return
-        levels = self._levels(n, seed_of(self.job.cell.seed, "sample"), sampler)
+        levels = self.looks.levels(n, seed_of(self.job.cell.seed, "sample"), sampler)
         self.report.measurements(peak.read(sampler))
         self.report.samples(sampler, levels, self.dataset.level_count)
         self.report.phase("measure")
         self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=True))
-
-    def _levels(self, n: int, seed: int, sampler: str) -> Levels:
-        x: Tensor = draw(self.contender, self.dataset.spec, n, seed, sampler, self.device)
-        return to_levels(x.numpy(), self.dataset.level_count)
-
-    def _check_allowance(self, more_s: float = 0.0) -> None:
-        budget = self.meter.budget
-        training_s = budget.amount if budget.axis == "seconds" else self.meter.seconds
-        allowed_s = max(EVALUATION_ALLOWANCE_S, training_s)
-        if self.evaluated_s + more_s > allowed_s:
-            spent_s = self.evaluated_s + more_s
-            raise _TooSlow(f"too slow: evaluation would cost {spent_s:.0f} s, this cell may spend {allowed_s:.0f} s on it")
-
-
-class _TooSlow(RuntimeError):
-    """Sampling would cost more than evaluation may."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from paragone.bench.cell import Job
+from paragone.bench.job import Job
 from paragone.bench.metrics.table import METRICS, at_share, split_share
 from paragone.bench.records import Measurement
 from paragone.models import registered

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paragone.bench.budget import Budget
-from paragone.bench.cell import Job, import_file
+from paragone.bench.cell import import_file
 from paragone.bench.data import Dataset, load
 from paragone.bench.errors import UsageError, unknown
+from paragone.bench.job import Job
 from paragone.bench.metrics import references
 from paragone.bench.metrics.encoder import load_encoder
 from paragone.bench.records import REFERENCE, Cell

@@ -22,8 +22,9 @@ import numpy as np
 import torch
 
 from paragone.bench.budget import Meter
-from paragone.bench.cell import Job, run_cell
+from paragone.bench.cell import run_cell
 from paragone.bench.data.dataset import Levels
+from paragone.bench.job import Job
 from paragone.bench.records import Measurement
 from paragone.bench.train import Diverged, InvalidOutput
 from paragone.models import ContractError

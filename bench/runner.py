@@ -8,8 +8,8 @@ from multiprocessing.connection import wait
 from typing import Protocol
 
 from paragone.bench.attempt import Attempt, start
-from paragone.bench.cell import Job
 from paragone.bench.errors import UsageError
+from paragone.bench.job import Job
 from paragone.bench.owed import best_checkpoint, complete
 from paragone.bench.plan import Plan
 from paragone.bench.profile.machine import commit, usable_cores, versions

@@ -1,0 +1,68 @@
+"""One cell as its process gets it, and how that process tells what it finds.
+
+All draws of a cell come from its seed: `seed_of` splits it into one stream a purpose, the same streams for every contender and
+every variant, so that what two cells of a seed share (order of the data, noise of sampling) they share exactly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from paragone.bench.budget import Meter
+from paragone.bench.data.dataset import Levels
+from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.records import Cell, Measurement
+from paragone.bench.suite import EvaluationKeys
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with all that its process needs to know.
+
+    `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own.
+    """
+
+    cell: Cell
+    position: int
+    data: str
+    add: tuple[str, ...]
+    budget: str
+    parameters: int
+    evaluation: EvaluationKeys
+    judged: tuple[str, ...]
+    timed: tuple[str, ...]
+    curve: str
+    device: str
+    threads: int
+
+    @property
+    def is_reference(self) -> bool:
+        """True for a row that competes with nobody."""
+        return self.cell.contender in REFERENCES
+
+
+class Reporter(Protocol):
+    """Where a cell tells what it is doing and what it found."""
+
+    def phase(self, name: str) -> None:
+        """The cell enters a phase: data, build, train, evaluate, sample, measure."""
+
+    def heartbeat(self, meter: Meter) -> None:
+        """Training goes on."""
+
+    def facts(self, **facts: Any) -> None:
+        """Facts of the record: width, flags, audit."""
+
+    def measurements(self, found: Sequence[Measurement]) -> None:
+        """Numbers found."""
+
+    def samples(self, sampler: str, levels: Levels, level_count: int) -> None:
+        """The samples that are judged, (N, C, H, W)."""
+
+
+def seed_of(seed: int, purpose: str) -> int:
+    """The seed of one stream of draws in a cell: independent streams, the same for every contender."""
+    words = [seed, *purpose.encode()]
+    return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> 1)
