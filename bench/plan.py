@@ -12,10 +12,14 @@ from paragone.bench.data import Dataset, load
 from paragone.bench.errors import UsageError, unknown
 from paragone.bench.job import Job
 from paragone.bench.metrics import references
-from paragone.bench.metrics.encoder import load_encoder
+from paragone.bench.metrics.encoder import prepare_encoders
 from paragone.bench.records import REFERENCE, Cell
 from paragone.bench.suite import REFERENCES, SamplerKeys, Suite, Track
+from paragone.bench.variants import learning_rate_factor
 from paragone.models import Contender, registered
+
+NOISE_DRAWS = 5
+"""Draws of a trained contender from which the noise of one evaluation is estimated."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def make_plan(suite: Suite, options: Options, threads: int, device: str) -> Plan
     suite = _with_contenders(suite, options, added, datasets)
     _check_names(suite)
     for dataset in datasets.values():
-        load_encoder(dataset)  # trained here, off every clock, where it is not shipped or cached
+        prepare_encoders(dataset)  # trained here, off every clock, where they are not shipped or cached
     jobs = tuple(_job(suite, k, cell, options, threads, device) for k, cell in enumerate(suite.cells()))
     if options.cell is not None:
         jobs = tuple(job for job in jobs if job.cell.id == options.cell)
@@ -133,6 +137,9 @@ def _check_names(suite: Suite) -> None:
     for name in [name for track in suite.tracks for name in track.contenders]:
         if name not in known:
             raise unknown("contender", name, known, "All names: python run_bench.py list contenders")
+    for name in suite.stability.shifted if suite.stability is not None else ():
+        if name not in known:
+            raise unknown("contender", name, known, "in the suite's [stability.shifted]")
     for name, keys in suite.samplers.items():
         if name not in known:
             raise unknown("contender", name, known, "in the suite's [samplers]. All names: python run_bench.py list contenders")
@@ -146,6 +153,7 @@ def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int
     keys = suite.samplers.get(cell.contender, SamplerKeys())
     offered = () if cell.contender in REFERENCES else registered()[cell.contender].samplers
     judged = keys.judged or tuple(sampler for sampler in offered if sampler not in keys.timed)
+    base = learning_rate_factor(cell.variant) == 1.0
     return Job(
         cell=cell,
         position=position,
@@ -154,9 +162,10 @@ def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int
         budget=suite.budget.train,
         parameters=suite.budget.parameters,
         evaluation=suite.evaluation,
-        judged=judged,
-        timed=keys.timed,
+        judged=judged if base else judged[:1],
+        timed=keys.timed if base else (),
         curve=keys.curve or (judged[0] if judged else ""),
+        noise_draws=NOISE_DRAWS if suite.stability is not None and base and offered else 0,
         device=device,
         threads=threads,
     )

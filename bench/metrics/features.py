@@ -1,4 +1,4 @@
-"""Features of images under their dataset's frozen encoder, through torch-fidelity's registry of feature extractors.
+"""Features of images under their dataset's frozen encoders, through torch-fidelity's registry of feature extractors.
 
 The same registered extractor serves `torch_fidelity.calculate_metrics(feature_extractor=...)` and the harness, which calls it
 in-process on batches: no temporary files, no data loader. torch-fidelity is imported when first needed: it costs seconds.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from paragone.bench.data.dataset import Dataset, Levels
-from paragone.bench.metrics.encoder import Encoder, load_encoder
+from paragone.bench.metrics.encoder import Encoder, Kind, kinds, load_encoder
 
 BATCH_SIZE = 250
 LAYERS = ("features", "scores")
@@ -30,30 +30,32 @@ class Features:
         return len(self.values)
 
 
-def extractor_name(dataset: Dataset) -> str:
+def extractor_name(dataset: Dataset, kind: Kind) -> str:
     """The name under which a dataset's extractor stands in torch-fidelity's registry."""
-    return f"paragone-{dataset.name}-{dataset.hash}"
+    suffix = "" if kind == kinds(dataset)[0] else f"-{kind}"
+    return f"paragone-{dataset.name}-{dataset.hash}{suffix}"
 
 
-def register_extractor(dataset: Dataset) -> str:
-    """Enter the dataset's frozen encoder into torch-fidelity's registry, once a process, and return its name there.
+def register_extractor(dataset: Dataset, kind: Kind | None = None) -> str:
+    """Enter a frozen encoder of the dataset (its first, if no kind is named) into torch-fidelity's registry, once a process.
 
-    The extractor takes levels (N, C, H, W) uint8 in 0..L-1 and gives `features` (the default of FID, KID and PRC) and
-    `scores` (the default of the inception score).
+    Returns its name there. The extractor takes levels (N, C, H, W) uint8 in 0..L-1 and gives `features` (the default of FID,
+    KID and PRC) and `scores` (the default of the inception score).
     """
     from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 
-    name = extractor_name(dataset)
+    kind = kind or kinds(dataset)[0]
+    name = extractor_name(dataset, kind)
     if name not in FEATURE_EXTRACTORS_REGISTRY:
-        register_feature_extractor(name, _extractor_class(load_encoder(dataset), dataset.level_count))
+        register_feature_extractor(name, _extractor_class(load_encoder(dataset, kind), dataset.level_count))
     return name
 
 
-def load_extractor(dataset: Dataset) -> nn.Module:
-    """The dataset's extractor as torch-fidelity creates it, on the CPU; its output is the tuple (features, scores)."""
+def load_extractor(dataset: Dataset, kind: Kind | None = None) -> nn.Module:
+    """A dataset's extractor as torch-fidelity creates it, on the CPU; its output is the tuple (features, scores)."""
     from torch_fidelity.utils import create_feature_extractor
 
-    extractor: nn.Module = create_feature_extractor(register_extractor(dataset), list(LAYERS), cuda=False, verbose=False)
+    extractor: nn.Module = create_feature_extractor(register_extractor(dataset, kind), list(LAYERS), cuda=False, verbose=False)
     return extractor
 
 

@@ -10,7 +10,7 @@ import torch
 from paragone.bench.data import embedded
 from paragone.bench.data.dataset import Dataset, Split, to_unit
 from paragone.bench.metrics import encoder
-from paragone.bench.metrics.encoder import Encoder, load_encoder, stride_for, train_encoder
+from paragone.bench.metrics.encoder import Encoder, kinds, load_encoder, prepare_encoders, stride_for, train_encoder
 
 
 @pytest.fixture
@@ -40,6 +40,38 @@ def test_shipped_weights_classify_unseen_images(name, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir()), "shipped weights need no cache"
 
 
+@pytest.mark.parametrize("name", ["digits", "mnist"])
+def test_shipped_second_weights_tell_how_unseen_images_are_turned(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    data = embedded(name)
+    images = torch.from_numpy(to_unit(data.test.levels, data.level_count))
+    turned = torch.cat([images.rot90(k, (2, 3)) for k in range(4)])
+    right = load_encoder(data, "self-supervised")(turned)[:, :4].argmax(1) == torch.arange(4).repeat_interleave(len(images))
+    assert right.double().mean() >= 0.93
+    assert not list(tmp_path.iterdir()), "shipped weights need no cache"
+
+
+def test_kinds_are_two_and_a_classifier_needs_labels(quick):
+    assert kinds(dataset()) == ("classifier", "self-supervised")
+    assert kinds(dataset(labels=False)) == ("self-supervised", "random")
+    assert not equal(load_encoder(dataset(labels=False)), load_encoder(dataset(labels=False), "random"))
+    with pytest.raises(ValueError, match="'random' has no labels to train a classifier on"):
+        load_encoder(dataset(labels=False), "classifier")
+
+
+def test_random_weights_are_the_seeds_own_and_not_cached(quick):
+    one, again = (load_encoder(dataset(labels=False), "random") for _ in range(2))
+    assert equal(one, again)
+    assert not list(quick.parent.iterdir())
+
+
+def test_both_are_prepared_ahead(quick, monkeypatch):
+    prepare_encoders(dataset())
+    assert len(list(quick.glob("encoder_*.safetensors"))) == 2
+    monkeypatch.setattr(encoder, "train_encoder", lambda *_: pytest.fail("trained again"))
+    prepare_encoders(dataset())
+
+
 @pytest.mark.parametrize(("shape", "labels"), [((1, 8, 8), True), ((3, 16, 32), False), ((3, 64, 64), False)])
 def test_trains_on_every_size_with_and_without_labels(quick, shape, labels):
     data = dataset(shape, labels)
@@ -54,8 +86,9 @@ def test_digits_keep_their_network_and_large_images_are_thinned():
 
 def test_same_data_same_weights_and_the_global_state_stays(quick):
     before = torch.get_rng_state()
-    assert equal(train_encoder(dataset()), train_encoder(dataset()))
-    assert not equal(train_encoder(dataset()), train_encoder(dataset(), seed=1))
+    for kind in ("classifier", "self-supervised"):
+        assert equal(train_encoder(dataset(), kind), train_encoder(dataset(), kind))
+        assert not equal(train_encoder(dataset(), kind), train_encoder(dataset(), kind, seed=1))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -78,10 +111,10 @@ def test_a_damaged_cache_file_is_made_anew(quick, damage):
 def test_two_at_once_train_once(quick, monkeypatch):
     real, calls = encoder.train_encoder, []
 
-    def slow(data):
-        calls.append(data)
+    def slow(data, kind):
+        calls.append(kind)
         time.sleep(0.2)
-        return real(data)
+        return real(data, kind)
 
     monkeypatch.setattr(encoder, "train_encoder", slow)
     threads = [threading.Thread(target=load_encoder, args=(dataset(),)) for _ in range(3)]

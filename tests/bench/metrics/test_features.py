@@ -11,7 +11,7 @@ from scipy.special import softmax
 from torch.utils.data import Dataset as TorchDataset
 
 from paragone.bench.data.dataset import to_unit
-from paragone.bench.metrics.encoder import load_encoder
+from paragone.bench.metrics.encoder import kinds, load_encoder
 from paragone.bench.metrics.features import extract, load_extractor, register_extractor
 from paragone.bench.metrics.frechet import frechet_distance, statistics
 from paragone.bench.metrics.neighbours import precision_recall
@@ -55,6 +55,13 @@ def test_features_are_the_encoders_and_do_not_hang_on_the_batch(digits):
 
 def test_registering_twice_is_no_error_and_names_the_data(digits):
     assert register_extractor(digits) == register_extractor(digits) == f"paragone-digits-{digits.hash}"
+    assert register_extractor(digits, "self-supervised") == f"paragone-digits-{digits.hash}-self-supervised"
+
+
+def test_the_second_extractor_has_features_of_its_own(digits):
+    first, second = (extract(load_extractor(digits, kind), digits.test.levels) for kind in kinds(digits))
+    assert first.values.shape == second.values.shape == (360, 64)
+    assert not np.allclose(first.values, second.values)
 
 
 def test_importing_the_panel_does_not_import_torch_fidelity():
