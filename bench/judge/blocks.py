@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from paragone.bench.judge.derived import Key, derived_measurements
 from paragone.bench.longtable import entry_name
 from paragone.bench.metrics.table import METRICS, Metric, split_share
-from paragone.bench.records import REFERENCE, Measurement, Record
+from paragone.bench.records import REFERENCE, Manifest, Measurement, Record
 
 BASE_VARIANTS = ("", "lr1")
 """Variants in which a contender runs with its own learning rates; rankings and orders look at these alone."""
@@ -34,6 +35,10 @@ class Entry:
         return self.family == REFERENCE
 
 
+EVERYBODY = Entry("all entries", "", "all entries", REFERENCE, ablation=False, default=True)
+"""Not a row: what belongs to a track as a whole, such as the agreement of its metrics, is kept under this name."""
+
+
 @dataclass(frozen=True)
 class Track:
     """The records of one track (base variants), by contender and seed.
@@ -41,6 +46,9 @@ class Track:
     Attributes:
         entries: in order of first appearance, the samplers of a contender in its own order.
         seeds: all seeds that any cell of the track ran, ascending.
+        factors: number of learning-rate factors that its contenders were run with.
+        measured: (contender, seed, sampler, metric) -> measurement, those that the judge derives included.
+        stability: by contender, from cells of all learning-rate variants; empty where the suite varies none.
     """
 
     name: str
@@ -48,8 +56,10 @@ class Track:
     modality: str
     entries: tuple[Entry, ...]
     seeds: tuple[int, ...]
+    factors: int
     records: dict[tuple[str, int], Record] = field(repr=False)
-    measured: dict[tuple[str, int, str, str], Measurement] = field(repr=False)
+    measured: dict[Key, Measurement] = field(repr=False)
+    _outcomes: dict[tuple[str, str], dict[int, float]] = field(repr=False, compare=False, default_factory=dict)
 
     def measurement(self, entry: Entry, metric: str, seed: int) -> Measurement | None:
         """The sampler's own measurement, else the one of the whole cell (empty sampler), which its default entry shows."""
@@ -61,8 +71,18 @@ class Track:
     def outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
         """Seed -> value, NaN where the cell failed; seeds never run or not measured are absent.
 
-        A failed cell counts only for the metrics that the entry owes: those it was asked for in some cell.
+        A failed cell counts only for the metrics that the entry owes: those it was asked for in some cell. Stability is a
+        statement about many cells, in which failures are counted already.
         """
+        key = entry.name, metric
+        if key not in self._outcomes:
+            self._outcomes[key] = self._find_outcomes(entry, metric)
+        return self._outcomes[key]
+
+    def _find_outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
+        if entry is EVERYBODY or definition(metric).group == "stability":
+            found = {seed: self.measurement(entry, metric, seed) for seed in self.seeds}
+            return {seed: m.value for seed, m in found.items() if m is not None and m.value is not None}
         values: dict[int, float] = {}
         for seed in self.seeds:
             record, found = self.records.get((entry.contender, seed)), self.measurement(entry, metric, seed)
@@ -104,11 +124,12 @@ class Track:
         return any(m is not None and (m.value is not None or not finished) for m in found)
 
 
-def tracks(records: Sequence[Record]) -> list[Track]:
-    """The tracks of a run, in order of first appearance."""
-    base = [record for record in records if record.cell.variant in BASE_VARIANTS]
-    names = dict.fromkeys(record.cell.track for record in base)
-    return [_track(name, [record for record in base if record.cell.track == name]) for name in names]
+def tracks(records: Sequence[Record], manifest: Manifest | None = None) -> list[Track]:
+    """The tracks of a run, in order of first appearance; the manifest holds the targets of stability."""
+    by_name: dict[str, list[Record]] = {}
+    for record in records:
+        by_name.setdefault(record.cell.track, []).append(record)
+    return [_track(name, own) for name, own in by_name.items()]
 
 
 def definition(metric: str) -> Metric:
@@ -117,23 +138,26 @@ def definition(metric: str) -> Metric:
 
 
 def _track(name: str, records: Sequence[Record]) -> Track:
-    contenders = dict.fromkeys(record.cell.contender for record in records)
+    base = [record for record in records if record.cell.variant in BASE_VARIANTS]
+    by_contender: dict[str, list[Record]] = {}
+    for record in base:
+        by_contender.setdefault(record.cell.contender, []).append(record)
+    measured = {(record.cell.contender, record.cell.seed, m.sampler, m.metric): m for record in base for m in record.measurements}
     return Track(
         name=name,
         dataset=records[0].dataset,
         modality=records[0].modality,
-        entries=tuple(entry for contender in contenders for entry in _entries(contender, records)),
-        seeds=tuple(sorted({record.cell.seed for record in records})),
-        records={(record.cell.contender, record.cell.seed): record for record in records},
-        measured={
-            (record.cell.contender, record.cell.seed, m.sampler, m.metric): m for record in records for m in record.measurements
-        },
+        entries=tuple(entry for own in by_contender.values() for entry in _entries(own)),
+        seeds=tuple(sorted({record.cell.seed for record in base})),
+        factors=len({record.cell.variant for record in records if record.family != REFERENCE}),
+        records={(record.cell.contender, record.cell.seed): record for record in base},
+        measured=measured | derived_measurements(base, EVERYBODY.contender),
     )
 
 
-def _entries(contender: str, records: Sequence[Record]) -> list[Entry]:
-    """A contender's entries; a cell that died early may know fewer samplers than the others."""
-    own = [record for record in records if record.cell.contender == contender]
+def _entries(own: Sequence[Record]) -> list[Entry]:
+    """The entries of one contender's records; a cell that died early may know fewer samplers than the others."""
+    contender = own[0].cell.contender
     samplers = max((record.samplers for record in own), key=len) or ("",)
     return [
         Entry(contender, sampler, entry_name(contender, sampler, samplers), own[0].family, own[0].ablation, place == 0)

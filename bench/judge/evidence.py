@@ -1,4 +1,4 @@
-"""What stands beside a verdict: the order that was measured, its numbers in a sentence, and the conditions."""
+"""What stands beside a verdict: what is claimed and what was measured, as text, its numbers in a sentence, and the conditions."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from paragone.bench.judge.blocks import Track, definition
+from paragone.bench.judge.claims.claim import Claim, bounds_in_words
 from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
 from paragone.bench.judge.intervals import centre
 from paragone.bench.judge.orderings import Better, compare
@@ -14,6 +15,42 @@ from paragone.bench.records import REFERENCE, Manifest, Record
 
 SAME, AHEAD = " ≈ ", " > "
 NOBODY = "no family of the document has a row"
+
+
+def claimed_order(claim: Claim) -> str:
+    """What the claim says, as short as it goes: `diffusion > GAN > VAE`, `GAN > VAE, flow`, `modes found of GAN: at most 20`."""
+    heads, tails = {chain[0] for chain in claim.sides}, {chain[-1] for chain in claim.sides}
+    if claim.kind == "parity":
+        return "; ".join(f"{a} as good as {b}, within {claim.margin:.0%}" for a, b in claim.sides)
+    if claim.kind == "order" and len(claim.sides) > 1 and len(heads) == 1:
+        return heads.pop() + AHEAD + ", ".join(chain[-1] for chain in claim.sides)
+    if claim.kind == "order" and len(claim.sides) > 1 and len(tails) == 1:
+        return ", ".join(chain[0] for chain in claim.sides) + AHEAD + tails.pop()
+    if claim.kind == "order":
+        return "; ".join(AHEAD.join(chain) for chain in claim.sides)
+    what, of = definition(claim.metrics[0]).label, " and ".join(" over ".join(chain) for chain in claim.sides)
+    if claim.kind == "trend":
+        rises = claim.within is not None and claim.within[0] is not None
+        return f"{what} of {of}: {'rises' if rises else 'falls'}"
+    return f"{what} of {of}: {bounds_in_words(claim.within or (None, None))}"
+
+
+def measured(claim: Claim, track: Track) -> str:
+    """The order that was measured on the claim's first metric, or its value with the interval."""
+    if claim.kind in ("order", "parity"):
+        return measured_order(track, claim.metrics[0], _shown(claim))
+    return numbers(claim, track)
+
+
+def numbers(claim: Claim, track: Track) -> str:
+    """The claim's first metric on each side, with 95 % intervals, in a sentence."""
+    return sizes(track, claim.metrics[0], _shown(claim))
+
+
+def _shown(claim: Claim) -> tuple[str, ...]:
+    """All families where the claim orders families, else its own sides."""
+    families = claim.kind in ("order", "parity") and set(claim.members) <= set(MEMBERS)
+    return tuple(MEMBERS) if families else claim.members
 
 
 def measured_order(track: Track, metric: str, groups: Sequence[str] = tuple(MEMBERS)) -> str:
@@ -59,8 +96,6 @@ def conditions(track: Track, manifest: Manifest) -> tuple[str, ...]:
         f"budget: {_budget(trained)}",
         f"seeds: {len(track.seeds)}",
         f"device: {device}",
-        "encoder: the dataset's own, one only",
-        "reference noise not tested",
     )
 
 

@@ -1,4 +1,4 @@
-"""From contenders to families: who stands for "GAN", and with which value in each seed.
+"""Who stands for a side of a claim, such as "GAN", and with which value in each seed.
 
 A claim of the document speaks of families, so its members are listed here by name, and a user's contender joins none: a verdict
 on the document then says the same whatever else was run beside it (the user's own is in every ranking, and enters claims that
@@ -11,18 +11,20 @@ group of its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from paragone.bench.judge.blocks import Entry, Track, definition
+from paragone.bench.judge.blocks import EVERYBODY, Entry, Track, definition
 from paragone.bench.judge.gate import gate_entry
+from paragone.bench.judge.intervals import Scale, centre
 from paragone.bench.judge.ranking import OUTSIDE_BUDGET
 
 View = Literal["best", "typical"]
 VIEWS: tuple[View, ...] = ("best", "typical")
 CHOSEN_BY = "validation_fid"
+Limit = tuple[str, float]
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
     "autoregressive": ("pixelcnn",),
@@ -38,53 +40,101 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Blocks:
-    """One value a seed for a group: NaN where its cell failed; `why_missing` says what is lacking, "" where nothing is."""
+    """One value a seed for a side: NaN where its cell failed; `why_missing` says what is lacking, "" where nothing is.
+
+    `chosen`: the entries that stand for it in each seed; the value is their mean on the metric's scale. `out_of_choice`: all
+    its entries are there, and none keeps the limit of the choice.
+    """
 
     group: str
     values: dict[int, float]
     why_missing: str = ""
+    chosen: dict[int, tuple[Entry, ...]] = field(default_factory=dict)
+    out_of_choice: bool = False
 
 
-def group_blocks(track: Track, group: str, metric: str, view: View, having: Sequence[str] = ()) -> Blocks:
-    """The group's values of a metric in every seed of the track, from entries that have all metrics of `having`."""
-    names = MEMBERS[group]
-    entries = [
-        entry
-        for entry in track.entries
-        if entry.contender in names and not entry.reference and all(track.outcomes(entry, other) for other in having)
-    ]
+def group_blocks(
+    track: Track, side: str, metric: str, view: View, having: Sequence[str] = (), under: Limit | None = None
+) -> Blocks:
+    """The side's values of a metric in every seed of the track.
+
+    Args:
+        side: a group of `MEMBERS`, else a contender, an entry or a reference by name.
+        having: metrics that an entry must have to stand for the side.
+        under: (metric, limit) that an entry must keep, on its mean over seeds.
+    """
+    entries = [entry for entry in members(track, side) if all(track.outcomes(entry, other) for other in having)]
     if not entries:
-        return Blocks(group, {}, f"no row for {' or '.join(names)}")
-    barred = {entry.name: reason for entry in entries if (reason := _barred(track, entry, metric))}
+        return Blocks(side, {}, f"no row for {' or '.join(MEMBERS.get(side, (side,)))}")
+    barred = {entry.name: reason for entry in entries if (reason := _barred(track, entry, metric, under))}
     allowed = [entry for entry in entries if entry.name not in barred]
     if not allowed:
-        return Blocks(group, {}, "; ".join(sorted({f"{name} is {reason}" for name, reason in barred.items()})))
-    values = _best(track, allowed, metric) if view == "best" else _typical(track, allowed, metric)
+        why = "; ".join(sorted({f"{name} is {reason}" for name, reason in barred.items()}))
+        return Blocks(side, {}, why, out_of_choice=under is not None)
+    chosen = _best(track, allowed, metric) if view == "best" else _typical(track, allowed, metric)
+    values = {seed: mean_of(track, entries, metric, seed) for seed, entries in chosen.items()}
     missing = [seed for seed in track.seeds if seed not in values]
-    if missing:
-        shown = ", ".join(str(seed) for seed in missing)
-        return Blocks(group, values, f"missing rows: no {metric} of {group} ({', '.join(names)}) in seed {shown}")
-    return Blocks(group, values)
+    return Blocks(side, values, _why_missing(track, side, metric, missing) if missing else "", chosen)
 
 
-def _barred(track: Track, entry: Entry, metric: str) -> str:
+def members(track: Track, side: str) -> list[Entry]:
+    """The entries that may stand for a side, in the track's order."""
+    if side == EVERYBODY.name:
+        return [EVERYBODY]
+    if side in MEMBERS:
+        return [entry for entry in track.entries if entry.contender in MEMBERS[side] and not entry.reference]
+    return [entry for entry in track.entries if side in (entry.name, entry.contender)]
+
+
+def mean_of(track: Track, entries: Sequence[Entry], metric: str, seed: int) -> float:
+    """Mean over entries on the metric's scale in one seed; a failed entry makes it a failure."""
+    block = np.array([track.outcomes(entry, metric)[seed] for entry in entries])
+    if len(block) == 1 or definition(metric).scale != "log" or not (block > 0).all():
+        return float(block.mean())
+    return float(np.exp(np.log(block).mean()))
+
+
+def _why_missing(track: Track, side: str, metric: str, seeds: Sequence[int]) -> str:
+    """No value anywhere names the reason that the cells gave; a hole names its seeds."""
+    names = ", ".join(MEMBERS.get(side, (side,)))
+    if len(seeds) == len(track.seeds):
+        reasons = [why for entry in members(track, side) if (why := track.why_empty(entry, metric))]
+        return f"no {metric} of {side}" + (f" ({reasons[0]})" if reasons else ": this run did not measure it")
+    return f"missing rows: no {metric} of {side} ({names}) in seed {', '.join(str(seed) for seed in seeds)}"
+
+
+def _barred(track: Track, entry: Entry, metric: str, under: Limit | None) -> str:
     """Why an entry may stand for nobody: what has no rank in this metric decides no claim on it either."""
     if track.flagged(entry, OUTSIDE_BUDGET):
         return OUTSIDE_BUDGET
+    if under is not None and (why := _beyond(track, entry, *under)):
+        return why
     quality = definition(metric).group == "quality"
-    return "memorised" if quality and gate_entry(track, entry).memorised else ""
+    return "memorised" if quality and not entry.reference and gate_entry(track, entry).memorised else ""
 
 
-def _best(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, float]:
+def _beyond(track: Track, entry: Entry, metric: str, limit: float) -> str:
+    known = definition(metric)
+    values = [value for value in track.outcomes(entry, metric).values() if not np.isnan(value)]
+    if not values:
+        return f"without a measured {metric}"
+    scale: Scale = "log" if known.scale == "log" and min(values) > 0 else "identity"
+    mean = centre(values, scale).value
+    kept = mean >= limit if known.direction == "higher" else mean <= limit
+    return "" if kept else f"beyond the limit: {known.label} {mean:.3g} {known.unit} where {limit:g} is allowed".replace("  ", " ")
+
+
+def _best(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, tuple[Entry, ...]]:
     scores = {entry.name: track.outcomes(entry, CHOSEN_BY) for entry in entries}
-    candidates = [entry for entry in entries if scores[entry.name]] or [entry for entry in entries if entry.default]
-    values: dict[int, float] = {}
+    candidates = (
+        [entry for entry in entries if scores[entry.name]] or [entry for entry in entries if entry.default] or list(entries)
+    )
+    chosen: dict[int, tuple[Entry, ...]] = {}
     for seed in track.seeds:
-        chosen = min(candidates, key=lambda entry, seed=seed: _score_without(scores[entry.name], seed))  # type: ignore[misc]
-        outcome = track.outcomes(chosen, metric)
-        if seed in outcome:
-            values[seed] = outcome[seed]
-    return values
+        entry = min(candidates, key=lambda entry, seed=seed: _score_without(scores[entry.name], seed))  # type: ignore[misc]
+        if seed in track.outcomes(entry, metric):
+            chosen[seed] = (entry,)
+    return chosen
 
 
 def _score_without(scores: Mapping[int, float], seed: int) -> float:
@@ -93,14 +143,9 @@ def _score_without(scores: Mapping[int, float], seed: int) -> float:
     return float(np.median(others)) if others else np.inf
 
 
-def _typical(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, float]:
-    """A failed member makes its family's block a failure: it has no mean without it."""
-    standing = [entry for entry in entries if entry.default and not entry.ablation]
-    columns = [column for entry in standing if (column := track.outcomes(entry, metric))]
-    shared = [seed for seed in track.seeds if columns and all(seed in column for column in columns)]
-    log = definition(metric).scale == "log"
-    values: dict[int, float] = {}
-    for seed in shared:
-        block = np.array([column[seed] for column in columns])
-        values[seed] = float(np.exp(np.log(block).mean()) if log else block.mean())
-    return values
+def _typical(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, tuple[Entry, ...]]:
+    """Seeds in which every standing member has an outcome: a family without one of its members has no mean."""
+    standing = [entry for entry in entries if entry.default and not entry.ablation] or list(entries)[:1]
+    having = [entry for entry in standing if track.outcomes(entry, metric)]
+    shared = [seed for seed in track.seeds if having and all(seed in track.outcomes(entry, metric) for entry in having)]
+    return {seed: tuple(having) for seed in shared}

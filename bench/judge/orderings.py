@@ -81,6 +81,17 @@ class Pair:
         return min(1.0, 2 * min(self.p, self.p_reversed))
 
     @property
+    def p_not_worse(self) -> float:
+        """One-sided, that `better` is not behind by more than the margin (non-inferiority): d + margin > 0 on average."""
+        if self.n < 2:
+            return 1.0
+        d = np.asarray(self.d)
+        if any(self.failed):
+            both_failed = sum(self.failed) - int(np.isnan(d).sum())
+            return sign_test(self.n - self.losses - both_failed, self.n)
+        return mean_above_zero(d + np.asarray(self.mirrored))
+
+    @property
     def equivalent(self) -> bool:
         """The 1 - 2 alpha interval lies within the margin on both sides."""
         return self.p_equivalent <= self.alpha
@@ -259,6 +270,10 @@ def compare(
         p, p_reversed = sign_test(wins, d.size), sign_test(losses, d.size)
     elif d.size >= 2:
         p, p_reversed = mean_above_zero(ahead), mean_above_zero(behind)
+        if margin and scale == "identity":
+            # A threshold that follows the level of its block can take spread away from d, and a lead of more than the margin
+            # would be shown where no lead at all is: who leads by more must lead.
+            p, p_reversed = max(p, mean_above_zero(d)), max(p_reversed, mean_above_zero(-d))
         p_equivalent = max(mean_above_zero(-ahead), mean_above_zero(-behind)) if margin else 1.0
     return Pair(
         better=better_name, worse=worse_name, scale=scale, margin=margin, alpha=alpha, d=tuple(d.tolist()),

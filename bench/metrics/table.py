@@ -8,7 +8,7 @@ from typing import Literal
 
 Direction = Literal["lower", "higher", "none"]
 Scale = Literal["log", "identity"]
-Group = Literal["quality", "likelihood", "speed", "cost", "memory", "probe", "stability"]
+Group = Literal["quality", "likelihood", "speed", "cost", "memory", "probe", "stability", "task"]
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,44 @@ _METRICS = (
            "worst quarter of log FID over its best so far, less what evaluation noise alone gives", ""),
     Metric("stability_sensitivity", "sensitivity to the rate", "stability", "log ratio", "lower", "identity",
            "learning-rate variants", "mean excess of log FID over the grid above that at the best factor", ""),
+    Metric("modes", "modes found", "task", "1", "higher", "identity", "2,500 points against the known modes",
+           "modes with at least 20 points within three standard deviations", "balance between modes"),
+    Metric("density_integral", "integral of the density", "task", "1", "none", "identity", "a fine grid over the plane",
+           "sum of exp(log_prob) x the cell's area", ""),
+    Metric("coverage_kl_slope", "coverage against the KL's weight", "task", "1", "none", "identity", "variants of a VAE",
+           "slope of coverage on log weight", ""),
+    Metric("class_accuracy_guidance_slope", "faith against guidance", "task", "1", "none", "identity", "samplers cfg-w, w >= 1",
+           "slope of class accuracy on log w", ""),
+    Metric("coverage_guidance_slope", "diversity against guidance", "task", "1", "none", "identity", "samplers cfg-w, w >= 1",
+           "slope of coverage within classes on log w", ""),
+    Metric("guidance_gap", "guidance formula", "task", "1", "lower", "identity", "samplers cfg-0 and cfg-1",
+           "largest difference to the unconditional and the conditional prediction", ""),
+    Metric("style_scale_ratio", "styles at scales", "task", "ratio", "none", "log", "mixed styles",
+           "coarse change by early layers over that by late ones", ""),
+    Metric("exposure_slope", "exposure bias", "task", "1", "none", "identity", "32 tokens after prefixes of 16 to 256",
+           "slope, on log length, of the log ratio of n-gram divergences after own and after held-out prefixes", ""),
+    Metric("left_given_right_ratio", "left half given the right", "task", "ratio", "lower", "log", "halves of held-out lines",
+           "error of the left half given the right over that of the right given the left", ""),
+    Metric("ngram_divergence", "n-gram divergence", "task", "nats", "lower", "identity", "equal numbers of characters",
+           "Jensen-Shannon divergence of n-grams to held-out text at matched entropy", "meaning"),
+    Metric("bits_per_byte", "bits/byte", "task", "bits/byte", "lower", "identity", "held-out text",
+           "one scoring rule for all: stated context and stride", "sample quality"),
+    Metric("translation_error", "error of translation", "task", "1", "lower", "log", "test pairs",
+           "mean absolute difference to the true translation", ""),
+    Metric("content_kept", "content kept", "task", "share", "higher", "identity", "test pairs",
+           "share of translations whose content a frozen encoder still recognises", ""),
+    Metric("condition_gain", "gain of a condition", "task", "share", "higher", "identity", "text, image and sketch in turn",
+           "smallest gain of satisfied conditions over unconditional samples", ""),
+    Metric("satisfied_share", "captions satisfied", "task", "share", "higher", "identity", "unseen compositions",
+           "exact checker of the drawn shapes", ""),
+    Metric("satisfied_attributes_slope", "satisfied against asked", "task", "1", "none", "identity", "1 to 4 attributes",
+           "slope of the satisfied share on the number of attributes", ""),
+    Metric("satisfied_width_slope", "satisfied against width", "task", "1", "none", "identity", "several widths",
+           "slope of the satisfied share on log width", ""),
+    Metric("frechet_audio_distance", "audio distance", "task", "1", "lower", "log", "N generated items against the test split",
+           "Frechet distance in a frozen in-domain encoder", "as fid"),
+    Metric("frechet_video_distance", "video distance", "task", "1", "lower", "log", "N generated items against the test split",
+           "Frechet distance over frames and frame differences", "as fid"),
 )  # fmt: skip
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _METRICS}

@@ -1,0 +1,109 @@
+"""Measurements that follow from others of the same seed: slopes over a contender's samplers, shares put right, agreement.
+
+exponent   least-squares slope of log(metric) on log(network evaluations) over the samplers of one trained contender;
+           `repeats` are the log values in the order of the steps
+share      generation: 2 (1 - two-sample accuracy), the share of items that a classifier does not tell from real ones;
+           classification (on the row of held-out real): the accuracy of a classifier with the same budget
+agreement  the lowest Spearman correlation, over all contenders' entries, between the order by FID and the orders by the
+           other measures of quality, each in its better direction
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from paragone.bench.metrics.table import METRICS
+from paragone.bench.records import REFERENCE, Measurement, Record
+
+Key = tuple[str, int, str, str]
+"""(contender, seed, sampler, metric)."""
+
+CLASSIFIED = "held-out real"
+"""The row on which a classifier of the suite's budget is measured."""
+EXPONENTS = {"latency_steps_exponent": "sample_latency_s", "memory_steps_exponent": "sample_peak_rss_net_bytes"}
+FEWEST_SAMPLERS = 2
+LEAST_SPREAD = 2.0
+"""Steps of the samplers must differ by this factor, or a slope says nothing."""
+COMPARED = ("kid", "precision", "recall", "density", "coverage", "two_sample_accuracy")
+FEWEST_ENTRIES = 5
+
+
+def derived_measurements(records: Sequence[Record], everybody: str) -> dict[Key, Measurement]:
+    """All that can be derived from the records of one track; `everybody` is the name under which the track's own are kept."""
+    found: dict[Key, Measurement] = {}
+    by_seed: dict[int, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.status == "ok":
+            by_seed[record.cell.seed].append(record)
+            for m in (*_exponents(record), *_shares(record)):
+                found[record.cell.contender, record.cell.seed, m.sampler, m.metric] = m
+    for seed, own in by_seed.items():
+        agreement = _agreement(own)
+        if agreement is not None:
+            found[everybody, seed, "", "rank_agreement"] = agreement
+    return found
+
+
+def _exponents(record: Record) -> list[Measurement]:
+    """Slopes over the samplers that iterate one network: those with the same parameters and different numbers of steps."""
+    steps = _values(record, "network_evaluations")
+    made = []
+    for name, metric in EXPONENTS.items():
+        values = _values(record, metric)
+        shared = sorted((steps[s], values[s]) for s in steps if values.get(s, 0.0) > 0 and steps[s] > 0)
+        if len(shared) < FEWEST_SAMPLERS or shared[-1][0] < LEAST_SPREAD * shared[0][0]:
+            continue
+        x, y = np.log(np.array(shared)).T
+        slope = float(np.polyfit(x, y, 1)[0])
+        made.append(
+            _made(name, slope, f"over samplers of {shared[0][0]:g} to {shared[-1][0]:g} evaluations", "", tuple(y.tolist()))
+        )
+    return made
+
+
+def _shares(record: Record) -> list[Measurement]:
+    if record.family == REFERENCE:
+        return [
+            _made("share_right", m.value, "classification: accuracy", record.samplers[0])
+            for m in record.measurements
+            if m.metric == "classifier_accuracy" and m.value is not None and record.cell.contender == CLASSIFIED
+        ]
+    told = _values(record, "two_sample_accuracy")
+    return [_made("share_right", min(1.0, 2 * (1 - value)), "generation: 2 (1 - accuracy)", s) for s, value in told.items()]
+
+
+def _agreement(records: Sequence[Record]) -> Measurement | None:
+    rows = [
+        [values[s] for values in columns]
+        for record in records
+        if record.family != REFERENCE
+        for columns in [[_values(record, name) for name in ("fid", *COMPARED)]]
+        for s in columns[0]
+        if all(s in values for values in columns)
+    ]
+    if len(rows) < FEWEST_ENTRIES:
+        return None
+    signs = [-1.0 if METRICS[name].direction == "higher" else 1.0 for name in ("fid", *COMPARED)]
+    ranks = np.array([rankdata(sign * column) for sign, column in zip(signs, np.array(rows).T, strict=True)])
+    correlations = dict(zip(COMPARED, _correlations(ranks[0], ranks[1:]), strict=True))
+    worst = min(correlations, key=lambda name: correlations[name])
+    return _made("rank_agreement", correlations[worst], f"FID against {METRICS[worst].label}, {len(rows)} entries", "")
+
+
+def _correlations(first: NDArray[np.float64], others: NDArray[np.float64]) -> list[float]:
+    """Pearson's correlation of ranks (n,) with each row of (k, n); 0 where a row has no spread."""
+    a, b = first - first.mean(), others - others.mean(axis=1, keepdims=True)
+    size = np.sqrt((a**2).sum() * (b**2).sum(axis=1))
+    return [float(value) for value in np.where(size > 0, (b @ a) / np.where(size > 0, size, 1.0), 0.0)]
+
+
+def _values(record: Record, metric: str) -> dict[str, float]:
+    """Sampler -> value, of samplers that have one."""
+    return {m.sampler: m.value for m in record.measurements if m.metric == metric and m.value is not None}
+
+
+def _made(metric: str, value: float, source: str, sampler: str, repeats: tuple[float, ...] = ()) -> Measurement:
+    return Measurement(metric=metric, value=value, unit=METRICS[metric].unit, source=source, sampler=sampler, repeats=repeats)
