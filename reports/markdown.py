@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from paragone.bench.judge.gate import gate
 from paragone.reports import facts, method, style
 from paragone.reports.chart import Plot
+from paragone.reports.markup import table, text
 from paragone.reports.run import Run, Track
 from paragone.reports.scoreboard import Cell, scoreboard
 
@@ -25,17 +26,6 @@ def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
         parts += _track(track, plots.get(track.name, ()), f" on {text(track.name)}" if len(run.tracks) > 1 else "")
     parts += ["## Can I trust it?", _trust(run), "## How", _how(run), "## Failures", _failures(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def text(value: object, limit: int = 400) -> str:
-    """Foreign text on one line, so that neither Markdown nor HTML reads markup in it."""
-    return re.sub(r"([\\`*_\[\]<>|#~$])", r"\\\1", style.line(value, limit)).replace("\\<", "&lt;").replace("\\>", "&gt;")
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """A Markdown table of ready texts; `right` are the columns aligned to the right."""
-    rule = ["--:" if place in right else ":--" for place in range(len(heads))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in [list(heads), rule, *(list(row) for row in rows)])
 
 
 def _verdicts(run: Run) -> str:
