@@ -61,7 +61,7 @@ def run(
 
 
 @app.command("list")
-def list_(what: Annotated[str, typer.Argument(help="contenders, suites, datasets or metrics")]) -> None:
+def list_(what: Annotated[str, typer.Argument(help="contenders, suites, datasets, metrics or claims")]) -> None:
     """List what there is, one plain line each without a terminal."""
     from paragone.bench.listing import LISTINGS, print_rows
 
@@ -79,6 +79,24 @@ def report(run: Annotated[Path, typer.Argument(help="The folder of a run.")]) ->
 
     read_manifest(run)
     _write_report(run)
+
+
+@app.command()
+def judge(
+    samples: Annotated[list[Path], typer.Argument(help="Folders of PNG or JPEG images, or npz files; several are ranked.")],
+    data: Annotated[str, typer.Option(help="What they imitate: an embedded dataset, a folder of images, or an npz.")],
+    out: Annotated[Path | None, typer.Option(help="A new folder for tables and contact sheets.")] = None,
+) -> None:
+    """Judge samples made elsewhere: quality, memorisation, intervals, and a ranking of several sets."""
+    from paragone.reports.judged import check_out, print_judged, write_judged
+
+    check_out(out)
+    from paragone.bench.outside.judging import judge_samples
+
+    judged = judge_samples(samples, data)
+    print_judged(judged)
+    for path in write_judged(judged, out) if out is not None else ():
+        print(path)
 
 
 def _write_report(folder: Path) -> None:
