@@ -59,8 +59,11 @@ def bca_limits(
     generator: np.random.Generator | None = None,
     resamples: int = RESAMPLES,
 ) -> tuple[Array, Array, Array]:
-    """Estimate and BCa limits for (..., n) (Efron 1987, eqs. 2.3, 6.6); `generator` defaults to one of a fixed seed."""
-    values = np.asarray(x, dtype=float)
+    """Estimate and BCa limits for (..., n) (Efron 1987, eqs. 2.3, 6.6); `generator` defaults to one of a fixed seed.
+
+    Values are sorted first: the same draws then hit the same values in whatever order the replicates come.
+    """
+    values = np.sort(np.asarray(x, dtype=float), axis=-1)
     draws = generator if generator is not None else np.random.default_rng(_SEED)
     estimate = np.asarray(estimator(values))
     picks = draws.integers(values.shape[-1], size=(resamples, values.shape[-1]))

@@ -62,8 +62,9 @@ def sign_flip(e: Array, generator: np.random.Generator | None = None) -> float:
     """One-sided p: the share of all 2^n sign patterns whose sum is at least the observed one.
 
     Exact to `EXACT_BLOCKS` values by meeting in the middle (the sums of both halves, one of them sorted); beyond, of
-    `FLIPS` random patterns and the observed one.
+    `FLIPS` random patterns and the observed one, the values sorted, so that their order changes no draw.
     """
+    e = np.sort(e)
     total, slack = e.sum(), 1e-9 * np.abs(e).sum()
     if e.size > EXACT_BLOCKS:
         draws = generator if generator is not None else np.random.default_rng(_SEED)
