@@ -161,7 +161,7 @@ def _tests(lead: Array) -> tuple[Array, Array, Array]:
 
 
 def _first_flip(grid: Array, mean: Array, half: Array, better: str, worse: str) -> Flip | None:
-    changes = np.flatnonzero(np.sign(mean[1:]) * np.sign(mean[:-1]) < 0)
+    changes = np.flatnonzero(np.diff(mean > 0))
     if not changes.size:
         return None
     k = int(changes[0])

@@ -44,10 +44,10 @@ def remedy(verdict: "Verdict") -> str:
         return "a larger reference set: more seeds do not help"
     if verdict.badge == "tie":
         return "nothing: the difference is smaller than the margin that the claim asks for"
-    if verdict.blocks_needed:
-        return f"about {verdict.blocks_needed} seeds, if the effect is as large as seen here"
     if verdict.doubt:
         return "evidence of another kind: more seeds do not help"
+    if verdict.blocks_needed:
+        return f"about {verdict.blocks_needed} seeds, if the effect is as large as seen here"
     return "no sensible number of seeds, if the effects are as small as seen here" if verdict.tested else "the missing measurement"
 
 

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from paragone.bench.judge import claims as claims_package
-
 from paragone.bench.judge.blocks import tracks
-from paragone.bench.judge.claims import CLAIMS, HEADLINES, Claim
+from paragone.bench.judge.claims import CLAIMS, HEADLINES
 from paragone.bench.judge.curves import crossovers, finding, leaders, quality_curve, still_improving
 from paragone.bench.judge.evidence import measured_order
-from paragone.bench.judge.families import MEMBERS, group_blocks
+from paragone.bench.judge.families import group_blocks
 from paragone.bench.judge.verdicts import COLUMNS, verdict_table, verdicts
 from paragone.bench.metrics.table import METRICS
 from tests.builders import Way, make_run, planned, with_values

@@ -1,0 +1,72 @@
+"""Measurements that follow from others: slopes over samplers, shares put right, agreement of metrics."""
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from paragone.bench.judge.blocks import EVERYBODY, tracks
+from paragone.bench.judge.derived import derived_measurements
+from tests.builders import Way, make_run, planned, with_values
+
+
+def derived(records):
+    return derived_measurements(records, EVERYBODY.contender)
+
+
+def test_time_proportional_to_steps_has_exponent_one():
+    plans = {"ddpm": planned("ddpm", samplers={f"ddim-{n}": Way(5.0, 1.0, n) for n in (10, 50, 1000)})}
+    _, records = make_run(seeds=2, contenders=plans, failures=[])
+    changed = [
+        with_values(r, {("sample_latency_s", f"ddim-{n}"): 0.001 * n for n in (10, 50, 1000)}) if r.cell.contender == "ddpm" else r
+        for r in records
+    ]
+    found = derived(changed)["ddpm", 0, "", "latency_steps_exponent"]
+    assert found.value == pytest.approx(1.0)
+    assert np.diff(found.repeats) == pytest.approx(np.log([5, 20]))
+
+
+def test_samplers_with_equal_steps_have_no_slope():
+    _, records = make_run(seeds=1, failures=[])
+    assert ("vae", 0, "", "latency_steps_exponent") not in derived(records)
+    assert ("ddpm", 0, "", "latency_steps_exponent") in derived(records)
+
+
+def test_share_right_puts_generation_and_classification_on_one_scale():
+    _, records = make_run(seeds=1, failures=[])
+    changed = []
+    for r in records:
+        if r.cell.contender == "dcgan":
+            r = with_values(r, {("two_sample_accuracy", "default"): 0.75})
+        if r.cell.contender == "held-out real":
+            accuracy = r.measurements[0].model_copy(update={"metric": "classifier_accuracy", "value": 0.96, "sampler": ""})
+            r = r.model_copy(update={"measurements": (*r.measurements, accuracy)})
+        changed.append(r)
+    found = derived(changed)
+    assert found["dcgan", 0, "default", "share_right"].value == pytest.approx(0.5)
+    assert found["held-out real", 0, "default", "share_right"].value == 0.96
+    track = tracks(changed)[0]
+    assert track.outcomes(track.entry("held-out real"), "share_right") == {0: 0.96}
+
+
+def test_agreement_is_the_lowest_spearman_correlation_with_fid():
+    _, records = make_run(seeds=1, failures=[])
+    recall = iter(np.random.default_rng(3).permutation(20) / 20)
+    changed = []
+    for r in records:
+        judged = [m.sampler for m in r.measurements if m.metric == "fid" and r.family != "reference"]
+        changed.append(with_values(r, {("recall", s): float(next(recall)) for s in judged}))
+    rows = [
+        (m.value, next(o.value for o in r.measurements if o.metric == "recall" and o.sampler == m.sampler))
+        for r in changed for m in r.measurements if m.metric == "fid" and r.family != "reference"
+    ]  # fmt: skip
+    fid, recalls = np.array(rows).T
+    found = derived(changed)[EVERYBODY.contender, 0, "", "rank_agreement"]
+    assert found.value == pytest.approx(spearmanr(fid, -recalls).statistic)
+    assert "recall" in found.source
+
+
+def test_failed_cells_derive_nothing():
+    _, records = make_run(seeds=2, failures=[("ddpm", 1)])
+    found = derived(records)
+    assert ("ddpm", 0, "", "latency_steps_exponent") in found
+    assert ("ddpm", 1, "", "latency_steps_exponent") not in found
