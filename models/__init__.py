@@ -19,6 +19,7 @@ MODULES: tuple[str, ...] = (
     "autoregressive.pixelcnn",
     "autoencoder.autoencoder",
     "autoencoder.vae",
+    "autoencoder.vae_kl",
     "gan.dcgan",
     "diffusion.ddpm",
     "flow.realnvp",

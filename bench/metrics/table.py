@@ -165,8 +165,6 @@ _METRICS = (
            "modes with at least 20 points within three standard deviations", "balance between modes"),
     Metric("density_integral", "integral of the density", "task", "1", "none", "identity", "a fine grid over the plane",
            "sum of exp(log_prob) x the cell's area", ""),
-    Metric("coverage_kl_slope", "coverage against the KL's weight", "task", "1", "none", "identity", "variants of a VAE",
-           "slope of coverage on log weight", ""),
     Metric("class_accuracy_guidance_slope", "faith against guidance", "task", "1", "none", "identity", "samplers cfg-w, w >= 1",
            "slope of class accuracy on log w", ""),
     Metric("coverage_guidance_slope", "diversity against guidance", "task", "1", "none", "identity", "samplers cfg-w, w >= 1",

@@ -38,6 +38,7 @@ class VAE(Contender):
     latent = 32  # dimensions of z; the KL switches off those that it does not need
     learning_rate = 1e-2
     input_noise = 0.3  # standard deviation, in units of pixels in [-1, 1]
+    kl_weight = 1.0  # of the KL in the loss; other weights are the ablations of vae_kl.py
     draws = 16  # K of the importance-weighted bound
     likelihood_seed = 0  # `log_prob` is a fixed function of x and the weights
 
@@ -60,7 +61,7 @@ class VAE(Contender):
         z = reparameterise(mean, log_variance, self._normal(*mean.shape))
         reconstruction = -self.log_likelihood(x, z).mean()
         kl = kl_to_standard_normal(mean, log_variance).mean()
-        loss = reconstruction + kl
+        loss = reconstruction + self.kl_weight * kl
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
