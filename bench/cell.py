@@ -18,10 +18,12 @@ from paragone.bench.data import Dataset, load
 from paragone.bench.data.dataset import to_unit
 from paragone.bench.errors import UsageError
 from paragone.bench.job import Job, Reporter, seed_of
+from paragone.bench.judge.claims import added_claims
 from paragone.bench.looks import SETUP_SHARE, Looks, TooSlow
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.references import REFERENCES
 from paragone.bench.metrics.table import at_share
+from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_probes
 from paragone.bench.profile.memory import PeakMemory, resting_rss_bytes
 from paragone.bench.records import Audit, Measurement
 from paragone.bench.sampling import time_sampling
@@ -56,12 +58,12 @@ def seed_everything(seed: int) -> None:
 
 
 def import_file(path: Path) -> list[str]:
-    """Import a user's FILE.py, so that its contenders are registered; the names that it added.
+    """Import a user's FILE.py, so that its contenders and claims are registered; the names of the contenders that it added.
 
     Raises:
         UsageError: the file is missing, fails to import, or registers nothing.
     """
-    before = set(registered())
+    before, claims_before = set(registered()), added_claims()
     if not path.is_file():
         raise UsageError(f"--add {path}: there is no such file")
     name = f"paragone_added_{path.stem}"
@@ -76,8 +78,8 @@ def import_file(path: Path) -> list[str]:
     except Exception as error:
         raise UsageError(f"--add {path}: importing it raised {type(error).__name__}: {error}") from error
     added = sorted(set(registered()) - before)
-    if not added:
-        raise UsageError(f"--add {path}: it registers no contender; decorate a class with @register")
+    if not added and added_claims() == claims_before:
+        raise UsageError(f"--add {path}: it registers no contender; decorate a class with @register, or add a claim")
     return added
 
 
@@ -87,6 +89,10 @@ def _run_reference(job: Job, dataset: Dataset, report: Reporter) -> None:
     report.samples("default", levels, dataset.level_count)
     report.phase("measure")
     report.measurements(QualityPanel(dataset).measure(levels, "default", job.cell.seed, full=True))
+    report.phase("probe")
+    lesson = Lesson(dataset, torch.device(job.device), job.cell.seed, Budget.parse(job.budget), job.parameters)
+    for found in run_reference_probes(job.evaluation.probes, job.cell.contender, lesson):
+        report.measurements(found)
 
 
 class _ContenderCell:
@@ -115,9 +121,17 @@ class _ContenderCell:
             self._flag(SETUP_OVER_BUDGET)
         for sampler in self.job.judged:
             self._judge(sampler)
+        if self.job.sweep and self.job.is_base:
+            self.report.phase("noise")
+            self.report.measurements([self.looks.noise()])
         for sampler in self.job.timed:
             self.report.phase("time")
             self.report.measurements(time_sampling(self.contender, sampler, self.device, sweep=(TIMED_BATCH,)))
+        if self.job.evaluation.probes and self.job.is_base:
+            self.report.phase("probe")
+            subject = Subject(self.dataset, self.device, self.job.cell.seed, self.contender, self.width, self.panel)
+            for found in run_probes(self.job.evaluation.probes, subject):
+                self.report.measurements(found)
 
     def _shuffled_training_data(self) -> Tensor:
         """Training images in a random order: datasets come sorted by label, and a prefix must be a fair sample."""
@@ -129,14 +143,14 @@ class _ContenderCell:
         cls = registered()[self.job.cell.contender]
         # What a contender's class does not declare as (spec, width), such as fixed size, it must still accept.
         make: Any = cls
-        width, count = solve_width(make, self.dataset.spec, self.job.parameters)
+        self.width, count = solve_width(make, self.dataset.spec, self.job.parameters)
         seed_everything(self.job.cell.seed)
-        contender: Contender = make(self.dataset.spec, width)
+        contender: Contender = make(self.dataset.spec, self.width)
         contender.to(self.device)
         contender.generator = torch.Generator(self.device).manual_seed(seed_of(self.job.cell.seed, "update"))
-        contender.learning_rate_factor = 1.0
+        contender.learning_rate_factor = self.job.learning_rate_factor
         self.parameters = count
-        self.report.facts(width=width)
+        self.report.facts(width=self.width)
         if outside_budget(count, self.job.parameters):
             self._flag(OUTSIDE_PARAMETER_BUDGET)
         self.report.measurements(
@@ -189,21 +203,24 @@ class _ContenderCell:
         self.peak.resume()
 
     def _judge(self, sampler: str) -> None:
-        """Time one sampler, draw the samples that are judged, and measure them."""
-        n = self.job.evaluation.samples
-        self.report.phase("time")
+        """Time one sampler, draw the samples that are judged, and measure them; a variant other than the base is not timed."""
+        n, base = self.job.evaluation.samples, self.job.is_base
         peak = PeakMemory("sample", self.device, self.resting_bytes)
-        timing = time_sampling(self.contender, sampler, self.device)
-        self.report.measurements(timing)
-        per_s = next(m.value for m in timing if m.metric == "sample_throughput_per_s")
+        predicted_s = n / self._throughput_per_s(sampler) if base else 0.0
         self.report.phase("sample")
         try:
-            self.looks.check_allowance(n / per_s if per_s else 0.0)
+            self.looks.check_allowance(0.0 if sampler in self.job.unlimited else predicted_s)
         except TooSlow as error:
             self.report.facts(owed_reason={sampler: str(error)})
             return
         levels = self.looks.levels(n, seed_of(self.job.cell.seed, "sample"), sampler)
-        self.report.measurements(peak.read(sampler))
+        self.report.measurements(peak.read(sampler) if base else [])
         self.report.samples(sampler, levels, self.dataset.level_count)
         self.report.phase("measure")
-        self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=True))
+        self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=base))
+
+    def _throughput_per_s(self, sampler: str) -> float:
+        self.report.phase("time")
+        timing = time_sampling(self.contender, sampler, self.device)
+        self.report.measurements(timing)
+        return next(m.value for m in timing if m.metric == "sample_throughput_per_s" and m.value)

@@ -15,13 +15,16 @@ from paragone.bench.data.dataset import Levels
 from paragone.bench.metrics.references import REFERENCES
 from paragone.bench.records import Cell, Measurement
 from paragone.bench.suite import EvaluationKeys
+from paragone.bench.variants import learning_rate_factor
 
 
 @dataclass(frozen=True)
 class Job:
     """One cell with all that its process needs to know.
 
-    `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own.
+    `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own; samplers
+    in `unlimited` are judged whatever it costs. `sweep` says that the suite varies learning rates: the noise of an evaluation is
+    then measured, and the likelihood at the end only.
     """
 
     cell: Cell
@@ -34,6 +37,8 @@ class Job:
     judged: tuple[str, ...]
     timed: tuple[str, ...]
     curve: str
+    unlimited: tuple[str, ...]
+    sweep: bool
     device: str
     threads: int
 
@@ -42,12 +47,22 @@ class Job:
         """True for a row that competes with nobody."""
         return self.cell.contender in REFERENCES
 
+    @property
+    def learning_rate_factor(self) -> float:
+        """By which the contender multiplies every learning rate."""
+        return learning_rate_factor(self.cell.variant)
+
+    @property
+    def is_base(self) -> bool:
+        """False for a variant whose learning rates are not the contender's own: only the curve of its FID is measured."""
+        return self.learning_rate_factor == 1.0
+
 
 class Reporter(Protocol):
     """Where a cell tells what it is doing and what it found."""
 
     def phase(self, name: str) -> None:
-        """The cell enters a phase: data, build, train, evaluate, sample, measure."""
+        """The cell enters a phase: data, build, train, evaluate, sample, measure, probe."""
 
     def heartbeat(self, meter: Meter) -> None:
         """Training goes on."""

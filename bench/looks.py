@@ -7,6 +7,7 @@ was learnt between them. Looks cost evaluation time, which is limited; the train
 import math
 import time
 from collections.abc import Iterator
+from statistics import stdev
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from paragone.bench.data import Dataset
 from paragone.bench.data.dataset import Levels, to_levels, to_unit
 from paragone.bench.job import Job, seed_of
 from paragone.bench.metrics.panel import QualityPanel
-from paragone.bench.metrics.table import at_share
+from paragone.bench.metrics.table import METRICS, at_share
 from paragone.bench.profile.clock import now_s
 from paragone.bench.records import Measurement
 from paragone.bench.sampling import draw, evaluation
@@ -27,6 +28,10 @@ SETUP_SHARE = 0.05
 EVALUATION_ALLOWANCE_S = 30.0
 """Evaluation may cost as much as training, and never less than this."""
 LIKELIHOOD_BATCH = 250
+NOISE_DRAWS = 5
+"""Draws of a trained contender from which the noise of one evaluation is estimated."""
+NOISE_LIMIT_S = 3.0
+"""Seconds after which no further draw is begun; two are always made."""
 
 
 class TooSlow(RuntimeError):
@@ -53,9 +58,33 @@ class Looks:
         """Everything measured at a share of the budget; at 1 only the likelihood, quality is judged apart."""
         started = now_s(self.device)
         found = self._quality(share) if share < 1.0 else []
-        found += self._likelihood(share)
+        if self.job.is_base and (share == 1.0 or not self.job.sweep):
+            found += self._likelihood(share)
         self.evaluated_s += now_s(self.device) - started
         return found
+
+    def noise(self) -> Measurement:
+        """`fid_noise`: sd of log FID over draws of the trained contender that differ in their random numbers alone.
+
+        The first draw is that of every look. A sampler too slow for `NOISE_DRAWS` within `NOISE_LIMIT_S` is drawn less often,
+        at least twice; `repeats` holds the FIDs.
+        """
+        started, found = now_s(self.device), list[float | None]()
+        while len(found) < 2 or (len(found) < NOISE_DRAWS and now_s(self.device) - started < NOISE_LIMIT_S):
+            found.append(self._fid(seed_of(self.job.cell.seed, f"sample{len(found) or ''}")))
+        self.evaluated_s += now_s(self.device) - started
+        fids = tuple(fid for fid in found if fid is not None and fid > 0)
+        value = stdev(math.log(fid) for fid in fids) if len(fids) == len(found) else None
+        source = f"sd of log FID over {len(found)} draws" if value is not None else "a draw without FID, or with FID 0"
+        return Measurement(
+            metric="fid_noise", value=value, unit=METRICS["fid_noise"].unit, source=source, sampler=self.job.curve,
+            repeats=fids, n=self.job.evaluation.curve_samples,
+        )  # fmt: skip
+
+    def _fid(self, seed: int) -> float | None:
+        levels = self.levels(self.job.evaluation.curve_samples, seed, self.job.curve)
+        found = self.panel.measure(levels, self.job.curve, self.job.cell.seed, full=False)
+        return next(m.value for m in found if m.metric == "fid")
 
     def prepare(self) -> float:
         """Let the contender get ready to sample; the seconds it took."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from paragone.bench.job import Job
 from paragone.bench.metrics.table import METRICS, at_share, split_share
+from paragone.bench.probes import owed_by
 from paragone.bench.records import Measurement
 from paragone.models import registered
 
@@ -16,23 +17,29 @@ SAMPLING = (
     "sampling_parameters",
     "sample_peak_rss_bytes",
 )
+CURVE = ("fid", "validation_fid")
+"""Quality of variants other than the base, at the end of the budget as along it."""
 LIKELIHOOD = ("bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim")
 
 
 def owed(job: Job) -> list[tuple[str, str]]:
     """(sampler, metric) of everything that this cell should measure."""
     if job.is_reference:
-        return [("default", metric) for metric in QUALITY]
+        return [("default", metric) for metric in QUALITY] + owed_by(job.evaluation.probes, job.cell.contender)
     cls = registered()[job.cell.contender]
     shares = job.evaluation.shares
     found = [("", metric) for metric in TRAINING]
     found += [("", at_share(m, s)) for s in shares for m in ("train_s", "train_steps", "train_samples")]
     found += [(job.curve, at_share("fid", s)) for s in shares]
+    if not job.is_base:
+        return [*found, *((sampler, metric) for sampler in job.judged for metric in CURVE)]
+    if job.sweep:
+        found.append((job.curve, "fid_noise"))
     if "log_prob" in cls.abilities():
         found += [("", metric) for metric in LIKELIHOOD]
     found += [(sampler, metric) for sampler in job.judged for metric in (*QUALITY, *SAMPLING)]
     found += [(sampler, metric) for sampler in job.timed for metric in SAMPLING[:4]]
-    return found
+    return found + owed_by(job.evaluation.probes, cls)
 
 
 def complete(job: Job, found: Sequence[Measurement], why: str, by_sampler: dict[str, str]) -> tuple[Measurement, ...]:

@@ -11,15 +11,15 @@ from paragone.bench.cell import import_file
 from paragone.bench.data import Dataset, load
 from paragone.bench.errors import UsageError, unknown
 from paragone.bench.job import Job
+from paragone.bench.judge.blocks import EVERYBODY
+from paragone.bench.judge.claims import added_claims
+from paragone.bench.judge.families import MEMBERS
 from paragone.bench.metrics import references
 from paragone.bench.metrics.encoder import prepare_encoders
 from paragone.bench.records import REFERENCE, Cell
 from paragone.bench.suite import REFERENCES, SamplerKeys, Suite, Track
 from paragone.bench.variants import learning_rate_factor
 from paragone.models import Contender, registered
-
-NOISE_DRAWS = 5
-"""Draws of a trained contender from which the noise of one evaluation is estimated."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ def make_plan(suite: Suite, options: Options, threads: int, device: str) -> Plan
     suite = _with_options(suite, options)
     datasets = {track.name: load(track.data) for track in suite.tracks}
     suite = _with_contenders(suite, options, added, datasets)
+    suite = suite.model_copy(update={"claims": (*suite.claims, *added_claims())})
     _check_names(suite)
+    _check_claims(suite)
     for dataset in datasets.values():
         prepare_encoders(dataset)  # trained here, off every clock, where they are not shipped or cached
     jobs = tuple(_job(suite, k, cell, options, threads, device) for k, cell in enumerate(suite.cells()))
@@ -148,11 +150,23 @@ def _check_names(suite: Suite) -> None:
                 raise unknown(f"sampler of {name}", sampler, known[name].samplers, f"One of: {', '.join(known[name].samplers)}")
 
 
+def _check_claims(suite: Suite) -> None:
+    """Every side of a user's claim is a family, a contender, an entry or a reference that there is."""
+    entries = [f"{name}/{sampler}" for name, cls in registered().items() for sampler in cls.samplers]
+    known = [*MEMBERS, *registered(), *entries, *REFERENCES, EVERYBODY.name]
+    for claim in suite.claims:
+        for side in claim.members:
+            if side not in known:
+                raise unknown(f"side in claim {claim.id}", side, known, "Write a family, a contender, an entry or a reference.")
+
+
 def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int, device: str) -> Job:
     track = next(track for track in suite.tracks if track.name == cell.track)
     keys = suite.samplers.get(cell.contender, SamplerKeys())
     offered = () if cell.contender in REFERENCES else registered()[cell.contender].samplers
     judged = keys.judged or tuple(sampler for sampler in offered if sampler not in keys.timed)
+    elsewhere = tuple(sampler for sampler in judged if cell.seed not in keys.seeds.get(sampler, (cell.seed,)))
+    judged = tuple(sampler for sampler in judged if sampler not in elsewhere)
     base = learning_rate_factor(cell.variant) == 1.0
     return Job(
         cell=cell,
@@ -163,9 +177,10 @@ def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int
         parameters=suite.budget.parameters,
         evaluation=suite.evaluation,
         judged=judged if base else judged[:1],
-        timed=keys.timed if base else (),
+        timed=(*keys.timed, *elsewhere) if base else (),
         curve=keys.curve or (judged[0] if judged else ""),
-        noise_draws=NOISE_DRAWS if suite.stability is not None and base and offered else 0,
+        unlimited=tuple(keys.seeds),
+        sweep=suite.stability is not None,
         device=device,
         threads=threads,
     )

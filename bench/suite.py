@@ -10,14 +10,20 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from paragone.bench.budget import Budget
 from paragone.bench.errors import UsageError, unknown
+from paragone.bench.judge.claims import CLAIMS, Claim
 from paragone.bench.records import Cell, Frozen
+from paragone.bench.variants import StabilityKeys, learning_rate_variant
 
+EVALUATIONS = 16
+"""Points that the curve of a run needs where its stability is measured."""
 FOLDER = Path(__file__).parent / "suites"
 REFERENCES = ("held-out real", "train copies", "gaussian mixture", "real blurred", "real + noise", "independent pixels")
+PROBES = ("sizes", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "classifier")
+"""What `[evaluation] probes` may name; bench/probes says what each asks."""
 
 
 class BudgetKeys(Frozen):
@@ -34,11 +40,21 @@ class BudgetKeys(Frozen):
 
 
 class EvaluationKeys(Frozen):
-    """`[evaluation]`: how many items are judged, and where along the budget."""
+    """`[evaluation]`: how many items are judged, where along the budget, and which probes are put to a trained contender."""
 
     samples: int = Field(default=1000, ge=50)
     shares: tuple[float, ...] = ()
     curve_samples: int = Field(default=500, ge=50)
+
+    probes: tuple[str, ...] = ()
+
+    @field_validator("probes")
+    @classmethod
+    def _known(cls, probes: tuple[str, ...]) -> tuple[str, ...]:
+        for name in probes:
+            if name not in PROBES:
+                raise unknown("probe", name, PROBES, f"Probes: {', '.join(PROBES)}")
+        return tuple(dict.fromkeys(probes))
 
     @field_validator("shares")
     @classmethod
@@ -49,11 +65,24 @@ class EvaluationKeys(Frozen):
 
 
 class SamplerKeys(Frozen):
-    """`[samplers.NAME]`: which of a contender's samplers are judged, only timed, and used below the full budget."""
+    """`[samplers.NAME]`: which of a contender's samplers are judged, only timed, and used below the full budget.
+
+    `seeds` names, for a slow sampler, the seeds on which it is judged whatever it costs; on others it is only timed.
+    """
 
     judged: tuple[str, ...] = ()
     timed: tuple[str, ...] = ()
     curve: str | None = None
+    seeds: dict[str, tuple[int, ...]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _of_judged_samplers(self) -> "SamplerKeys":
+        for name in self.seeds:
+            if name not in self.judged:
+                raise ValueError(
+                    f"seeds names {name!r}, which is not among the judged samplers ({', '.join(self.judged) or 'none'})"
+                )
+        return self
 
 
 class Track(Frozen):
@@ -75,12 +104,39 @@ class Suite(Frozen):
     budget: BudgetKeys
     evaluation: EvaluationKeys = EvaluationKeys()
     samplers: dict[str, SamplerKeys] = Field(default={})
+    stability: StabilityKeys | None = None
     tracks: tuple[Track, ...] = Field(min_length=1)
+    claims: tuple[Claim, ...] = Field(default=(), description="claims of the user's own, tested beside the document's")
+
+    @field_validator("claims")
+    @classmethod
+    def _claims_of_their_own(cls, claims: tuple[Claim, ...]) -> tuple[Claim, ...]:
+        taken = [claim.id for claim in CLAIMS]
+        for claim in claims:
+            if claim.id in taken:
+                raise ValueError(f"claim id {claim.id!r} is taken; choose another")
+            taken.append(claim.id)
+        return claims
+
+    @model_validator(mode="after")
+    def _curves_can_be_compared(self) -> "Suite":
+        """A drawdown needs a curve whose points, the end included, are measured alike."""
+        if self.stability is None:
+            return self
+        looks = self.evaluation
+        if len(looks.shares) + 1 < EVALUATIONS:
+            raise ValueError(f"[stability] needs {EVALUATIONS - 1} or more evaluation.shares; there are {len(looks.shares)}")
+        if looks.samples != looks.curve_samples:
+            raise ValueError(f"[stability] needs evaluation.curve_samples = {looks.samples}, as evaluation.samples")
+        for name, keys in self.samplers.items():
+            if keys.curve is not None and keys.judged[:1] != (keys.curve,):
+                raise ValueError(f"[stability] needs samplers.{name}.curve to be the first that is judged")
+        return self
 
     @property
     def hash(self) -> str:
         """Hash of everything that decides what is run."""
-        content = self.model_dump(mode="json", exclude={"title", "cell_timeout_s", "memory_limit_bytes"})
+        content = self.model_dump(mode="json", exclude={"title", "cell_timeout_s", "memory_limit_bytes", "claims"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -91,17 +147,23 @@ class Suite(Frozen):
         return self.cell_timeout_s or default
 
     def cells(self) -> list[Cell]:
-        """Seeds in the outer loop; contenders and references shuffled within each seed, by a generator of the seed."""
+        """Seeds in the outer loop; contenders, variants and references shuffled within each, by a generator of the seed."""
         plan: list[Cell] = []
         for seed in range(self.seeds):
             block = [
-                Cell(track=track.name, contender=name, seed=seed)
+                Cell(track=track.name, contender=name, seed=seed, variant=variant)
                 for track in self.tracks
                 for name in (*track.contenders, *REFERENCES)
+                for variant in self._variants(name)
             ]
             random.Random(seed).shuffle(block)
             plan += block
         return plan
+
+    def _variants(self, name: str) -> tuple[str, ...]:
+        if self.stability is None or name in REFERENCES:
+            return ("",)
+        return tuple(learning_rate_variant(factor) for factor in self.stability.grid(name))
 
 
 def shipped() -> list[str]:
