@@ -1,0 +1,62 @@
+"""Probes: what claims need to know of a trained contender beyond its samples; one file a probe.
+
+A suite asks for them by name (`[evaluation] probes`). They run last in a cell, off the training clock, in the phase `probe`,
+and leave contender and random states as they were.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from paragone.bench.probes.classifier import CLASSIFIER, REFERENCE, Lesson
+from paragone.bench.probes.codes import CODES
+from paragone.bench.probes.forward_process import FORWARD_PROCESS
+from paragone.bench.probes.inversion import INVERSION
+from paragone.bench.probes.latents import LATENTS
+from paragone.bench.probes.objective import OBJECTIVE
+from paragone.bench.probes.probe import Probe, Subject
+from paragone.bench.probes.sizes import SIZES
+from paragone.bench.probes.tiny_space import TINY_SPACE
+from paragone.bench.records import Measurement
+from paragone.bench.sampling import evaluation
+from paragone.models import Contender
+
+PROBES: dict[str, Probe[Subject]] = {
+    "sizes": SIZES,
+    "tiny_space": TINY_SPACE,
+    "latents": LATENTS,
+    "codes": CODES,
+    "inversion": INVERSION,
+    "forward_process": FORWARD_PROCESS,
+    "objective": OBJECTIVE,
+}
+"""Probes of contenders, by the name that a suite asks for."""
+REFERENCE_PROBES: dict[str, tuple[str, Probe[Lesson]]] = {"classifier": (REFERENCE, CLASSIFIER)}
+"""Probes attached to the cell of a reference, with that reference's name."""
+
+
+def owed_by(names: Sequence[str], who: type[Contender] | str) -> list[tuple[str, str]]:
+    """(sampler, metric) of what the probes asked for owe of a contender's class or of a reference's name; sampler is empty."""
+    if isinstance(who, str):
+        found = [REFERENCE_PROBES[name] for name in names if name in REFERENCE_PROBES]
+        return [("", metric) for reference, probe in found if reference == who for metric in probe.metrics]
+    probes = [PROBES[name] for name in names if name in PROBES]
+    return [("", metric) for probe in probes if probe.applies(who.abilities()) for metric in probe.metrics]
+
+
+def run_probes(names: Sequence[str], subject: Subject) -> Iterator[list[Measurement]]:
+    """Measurements of each probe asked for that applies to the contender, as soon as it has them."""
+    for name in names:
+        if name in PROBES and PROBES[name].applies(subject.contender.abilities()):
+            with evaluation(subject.contender):
+                found = PROBES[name].run(subject)
+            yield found
+
+
+def run_reference_probes(names: Sequence[str], reference: str, lesson: Lesson) -> Iterator[list[Measurement]]:
+    """Measurements of each probe asked for that is attached to this reference's cell."""
+    for name in names:
+        if name in REFERENCE_PROBES and REFERENCE_PROBES[name][0] == reference:
+            with torch.random.fork_rng():
+                found = REFERENCE_PROBES[name][1].run(lesson)
+            yield found
