@@ -55,6 +55,20 @@ def metrics() -> Rows:
     return ("metric", "unit", "better", "scale", "computed on", "source", "cannot see"), rows
 
 
+def claims() -> Rows:
+    """Every claim of the document: how it is decided, on what, and by which shipped suite."""
+    from paragone.bench.deciders import deciding_suites
+    from paragone.bench.judge.claims import CLAIMS
+    from paragone.bench.judge.evidence import claimed_order
+
+    rows = []
+    for claim in CLAIMS:
+        suites = ", ".join(deciding_suites(claim)) or f"none yet: needs {', '.join(claim.members)} on {claim.modality} data"
+        metrics = ", ".join(claim.metrics)
+        rows.append((claim.id, claim.kind, claim.section, claimed_order(claim), metrics, suites, claim.statement))
+    return ("claim", "kind", "section", "in short", "metrics", "decided by suite", "statement"), rows
+
+
 def print_rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table on a terminal; elsewhere plain text, one unwrapped line a row, columns two spaces apart."""
     console = Console()
@@ -74,4 +88,5 @@ LISTINGS: dict[str, Callable[[], Rows]] = {
     "suites": suites,
     "datasets": datasets,
     "metrics": metrics,
+    "claims": claims,
 }
