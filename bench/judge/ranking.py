@@ -68,7 +68,7 @@ def rankings(records: Sequence[Record], manifest: Manifest, metrics: Sequence[st
     All is in the records; the manifest is taken so that rankings and verdicts of a run are asked for in the same way.
     """
     lines: list[tuple[object, ...]] = []
-    for track in tracks(records):
+    for track in tracks(records, manifest):
         for metric in metrics:
             lines += [_line(track, metric, row) for row in ranking(track, metric)]
         lines += [_line(track, STABILITY, row) for row in _stability(track)]
@@ -179,9 +179,12 @@ def _warned(row: Row, hopeless: float, known: Metric) -> Row:
 
 
 def _stability(track: Track) -> list[Row]:
-    """Contenders whose stability nobody measured: this needs at least 3 seeds x 3 learning-rate factors."""
+    """The ranking by stability (judge/stability.py, 1b), then the contenders that were run with too few seeds or factors for it."""
+    ranked = [row for row in ranking(track, STABILITY) if not row.entry.reference]
     nothing = Interval(np.nan, np.nan, np.nan)
-    return [Row(entry, {}, nothing, "too few runs") for entry in track.entries if entry.default and not entry.reference]
+    known = {row.entry.name for row in ranked}
+    missing = [entry for entry in track.entries if entry.default and not entry.reference and entry.name not in known]
+    return ranked + [Row(entry, {}, nothing, "too few runs") for entry in missing]
 
 
 def _line(track: Track, metric: str, row: Row) -> tuple[object, ...]:
