@@ -3,12 +3,13 @@
 Three things that look alike in a table are kept apart: a value, a failed cell (NaN), and nothing (never run, or not measured).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from paragone.bench.judge.derived import Key, derived_measurements
+from paragone.bench.judge.stability import Stability, stability, stability_measurements
 from paragone.bench.longtable import entry_name
 from paragone.bench.metrics.table import METRICS, Metric, split_share
 from paragone.bench.records import REFERENCE, Manifest, Measurement, Record
@@ -59,6 +60,7 @@ class Track:
     factors: int
     records: dict[tuple[str, int], Record] = field(repr=False)
     measured: dict[Key, Measurement] = field(repr=False)
+    stability: dict[str, Stability] = field(repr=False, default_factory=dict)
     _outcomes: dict[tuple[str, str], dict[int, float]] = field(repr=False, compare=False, default_factory=dict)
 
     def measurement(self, entry: Entry, metric: str, seed: int) -> Measurement | None:
@@ -129,7 +131,8 @@ def tracks(records: Sequence[Record], manifest: Manifest | None = None) -> list[
     by_name: dict[str, list[Record]] = {}
     for record in records:
         by_name.setdefault(record.cell.track, []).append(record)
-    return [_track(name, own) for name, own in by_name.items()]
+    targets = manifest.suite.get("stability") if manifest is not None else None
+    return [_track(name, own, targets) for name, own in by_name.items()]
 
 
 def definition(metric: str) -> Metric:
@@ -137,11 +140,12 @@ def definition(metric: str) -> Metric:
     return METRICS[split_share(metric)[0]]
 
 
-def _track(name: str, records: Sequence[Record]) -> Track:
+def _track(name: str, records: Sequence[Record], targets: Mapping[str, object] | None) -> Track:
     base = [record for record in records if record.cell.variant in BASE_VARIANTS]
     by_contender: dict[str, list[Record]] = {}
     for record in base:
         by_contender.setdefault(record.cell.contender, []).append(record)
+    found = stability(records, targets)
     measured = {(record.cell.contender, record.cell.seed, m.sampler, m.metric): m for record in base for m in record.measurements}
     return Track(
         name=name,
@@ -151,7 +155,8 @@ def _track(name: str, records: Sequence[Record]) -> Track:
         seeds=tuple(sorted({record.cell.seed for record in base})),
         factors=len({record.cell.variant for record in records if record.family != REFERENCE}),
         records={(record.cell.contender, record.cell.seed): record for record in base},
-        measured=measured | derived_measurements(base, EVERYBODY.contender),
+        measured=measured | derived_measurements(base, EVERYBODY.contender) | stability_measurements(found),
+        stability=found,
     )
 
 

@@ -70,7 +70,7 @@ def measured_order(track: Track, metric: str, groups: Sequence[str] = tuple(MEMB
     if len(track.seeds) < 2:
         return "one seed tells no order: " + ", ".join(block.group for block in [*whole, *broken])
     signs = [AHEAD if p <= 0.05 else SAME for p in holm(tests)]
-    text = "".join(block.group + sign for block, sign in zip(whole, [*signs, ""], strict=True)) or "no family finished"
+    text = "".join(block.group + sign for block, sign in zip(whole, [*signs, ""], strict=False)) or "no family finished"
     return "; ".join([text, *(_broken(block) for block in broken)])
 
 

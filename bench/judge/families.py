@@ -131,10 +131,16 @@ def _best(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, tupl
     )
     chosen: dict[int, tuple[Entry, ...]] = {}
     for seed in track.seeds:
-        entry = min(candidates, key=lambda entry, seed=seed: _score_without(scores[entry.name], seed))  # type: ignore[misc]
+        best = min(candidates, key=lambda entry, seed=seed: _score_without(scores[entry.name], seed))  # type: ignore[misc]
+        entry = best if track.outcomes(best, metric) else _whole(entries, best)
         if seed in track.outcomes(entry, metric):
             chosen[seed] = (entry,)
     return chosen
+
+
+def _whole(entries: Sequence[Entry], entry: Entry) -> Entry:
+    """The entry to which what belongs to the whole contender, such as a likelihood, is attributed."""
+    return next((other for other in entries if other.contender == entry.contender and other.default), entry)
 
 
 def _score_without(scores: Mapping[int, float], seed: int) -> float:

@@ -250,3 +250,13 @@ def test_a_report_is_judged_in_a_moment():
     started = time.process_time()
     verdicts(records, manifest)
     assert time.process_time() - started < 1.5
+
+
+def test_what_belongs_to_the_whole_contender_stands_for_its_best_sampler_too():
+    """`noise` is the better sampler; the likelihood is the contender's, and shown by its default entry `mean`."""
+    plans = {"vae": planned("vae", samplers={"mean": Way(9.0, 1.0), "noise": Way(2.0, 1.0)}, bits_per_dim=2.0)}
+    track = track_of(contenders=plans, failures=[])
+    found = group_blocks(track, "VAE", "bits_per_dim", "best")
+    assert not found.why_missing
+    assert {entries[0].name for entries in found.chosen.values()} == {"vae/mean"}
+    assert {entries[0].name for entries in group_blocks(track, "VAE", "fid", "best").chosen.values()} == {"vae/noise"}
