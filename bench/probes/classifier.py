@@ -3,7 +3,8 @@
 Three convolutions, the second of stride 2, a dense layer and a head: the kind of network that the contenders use, its width solved
 for the parameter budget as theirs is, trained from scratch on the training split by the same meter and the same rules of the clock
 (the batch counts, the budget may be overrun by one update), judged on the whole test split. Every batch is moved by up to a
-pixel. Rate and batch size were chosen on the validation digits at 6 s and 200,000 parameters.
+pixel. The rate was chosen on the validation digits, at 6 s and 200,000 parameters on one core, where .0005 gave .994 and .001 gave
+.996 (mean of three seeds).
 """
 
 from collections.abc import Iterator
