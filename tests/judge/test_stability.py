@@ -101,18 +101,24 @@ def test_a_shifted_grid_is_read_where_it_is_given():
 
 
 def test_a_seed_has_no_part_in_its_own_target():
+    rows = [[11.0] * 5, [4.0] * 5, [6.0] * 5]
+    own = judged(grid(rows), seeds=3)
+    assert own.own == (0.0, 1.0, 1.0)  # the target of seed 0 is 2 sqrt(24) = 9.8; with its own 11 it would be 12
+    better = judged(grid([[9.7] * 5, *rows[1:]]), seeds=3)
+    assert better.own == (1.0, 1.0, 1.0)
+
+
+def test_the_target_is_that_of_the_factor_that_is_best_for_the_others():
     rows = [[25.0, 19.0, 21.0, 20.0, 1.0]] + [[30.0, 12.0, 10.0, 12.0, 30.0]] * 4
-    own = judged(grid(rows))
-    assert own.own[0] == 3 / 5  # the others' median is 10 at factor 1, the target 20; at its own best it would be 1/5
-    best = [[value / 1000 for value in rows[0]], *rows[1:]]
-    assert judged(grid(best)).own[0] == 1.0
+    assert judged(grid(rows)).own[0] == 3 / 5  # at most 2 x 10; by its own best factor's 30 it would reach all
 
 
 def test_the_other_seeds_choose_the_best_factor_too():
-    rows = [[10.0, 10.0, 20.0, 5.0, 10.0]] + [[8.0, 7.0, 4.0, 7.0, 8.0]] * 2
+    rows = [[9.0, 9.0, 5.0, 9.0, 2.0], [9.0, 9.0, 4.0, 9.0, 3.0], [9.0, 9.0, 4.0, 9.0, 20.0]]
     own = judged(grid(rows), seeds=3)
+    assert own.best_factor == 4.0  # the median of 2, 3, 20 is 3, that of 5, 4, 4 is 4
     logs = np.log(rows[0])
-    assert own.sensitivity[0] == pytest.approx(np.mean(logs - logs[2]))  # negative: others' best is its worst
+    assert own.sensitivity[0] == pytest.approx(np.mean(logs - logs[2]))  # but the others are best at 1: sqrt(60) > 4
 
 
 def test_misses_enter_sensitivity_and_spread_as_independent_pixels():
