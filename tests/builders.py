@@ -190,7 +190,7 @@ class _Maker:
             "class_balance": coverage, "copied_share": self.plan.copies, "near_copy_share": self.plan.near_copies,
             "validation_fid": fid * self._wobble(0.03), "fid_second_encoder": 1.4 * fid**0.9, "fid_infinity": 0.9 * fid,
             "clipped_density": float(np.clip(coverage * 1.05, 0, 1)), "clipped_coverage": coverage * 0.97,
-            "nearest_train_ratio": 0.4 if self.plan.copies or self.plan.near_copies else 1.0,
+            "nearest_train_ratio": 1.0 - max(self.plan.copies, self.plan.near_copies) / 2,
         }  # fmt: skip
 
     def _speed(self, sampler: str, way: Way) -> list[Measurement]:

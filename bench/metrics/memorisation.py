@@ -3,10 +3,15 @@
 `copied_share`: equal to a training image, level by level. `near_copy_share`: d(nearest) / d(second nearest) < 1/3 among the
 different training images, where d is the smallest Euclidean distance over shifts of the generated image by up to one pixel in
 each direction (its edge pixels repeated). A sample of the true distribution is about as far from its nearest training image as
-from the second; a disguised copy is much nearer to one. Neither is better high or low by itself: both are held against
-held-out real's share.
+from the second; a disguised copy is much nearer to one. `nearest_train_ratio`: the median of d(nearest training image) /
+d(nearest test image), for copies under so much noise that the noise itself makes up most of the distance. None is better high
+or low by itself: all are held against held-out real's.
 
-Images of more than 32 pixels a side are first averaged over blocks of 2x2 for the near copies, so that a shift is two pixels.
+The ratio takes the whole training split, though it is larger than the test split: of a subset of equal size most copies' sources
+would be missing, and the median would not move. The larger set's nearest image is nearer for everybody, held-out real included;
+dividing by held-out real's own ratio cancels that.
+
+Images of more than 32 pixels a side are first averaged over blocks of 2x2 but for exact copies, so that a shift is two pixels.
 """
 
 from itertools import product
@@ -34,33 +39,51 @@ def copied_share(generated: Levels, train: Levels) -> float:
     return sum(image.tobytes() in known for image in generated) / len(generated)
 
 
-class NearCopies:
-    """The training side of `near_copy_share`, prepared once; `train` is levels (M, C, H, W)."""
+def near_copy_share(to_train: NDArray[np.float64]) -> float:
+    """Share in [0, 1] of generated images that are near copies, by their two smallest distances (N, 2) to training images."""
+    return float(np.mean(_ratio(to_train[:, 0], to_train[:, 1]) < NEAR))
 
-    def __init__(self, train: Levels) -> None:
-        self._train = _shrink(np.unique(train, axis=0)).flatten(1)  # (M, D)
-        self._squares = self._train.square().sum(1)  # (M,)
 
-    def share(self, generated: Levels) -> float:
-        """Share in [0, 1] of generated images (N, C, H, W) that are near copies of one training image."""
+def nearest_train_ratio(to_train: NDArray[np.float64], to_test: NDArray[np.float64]) -> float:
+    """Median over generated images of d(nearest training image) / d(nearest test image), from distances (N, ...) to either."""
+    return float(np.median(_ratio(to_train[:, 0], to_test[:, 0])))
+
+
+def _ratio(near: NDArray[np.float64], far: NDArray[np.float64]) -> NDArray[np.float64]:
+    """near / far (N,); 1 where both are 0, infinite where only the far one is."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((near == 0) & (far == 0), 1.0, near / far)
+
+
+class NearestImages:
+    """One side of the comparison, prepared once: the different images among levels (M, C, H, W)."""
+
+    def __init__(self, levels: Levels) -> None:
+        self._images = _shrink(np.unique(levels, axis=0)).flatten(1)  # (M, D)
+        self._squares = self._images.square().sum(1)  # (M,)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def distances(self, generated: Levels, k: int) -> NDArray[np.float64]:
+        """Distances (N, k), rising, of generated images (N, C, H, W) to their k nearest, each at its best shift.
+
+        Raises:
+            NotMeasurable: there are fewer than k different images, or no generated ones.
+        """
         need(len(generated), 1, "items")
-        need(len(self._train), 2, "different training images")
-        ratios = self.ratios(generated)
-        return float(np.mean(ratios < NEAR))
+        need(len(self), k, "different images to compare with")
+        blocks = [self._nearest(block, k) for block in _shrink(generated).split(BLOCK)]
+        found: NDArray[np.float64] = torch.cat(blocks).double().sqrt().numpy()
+        return found
 
-    def ratios(self, generated: Levels) -> NDArray[np.float64]:
-        """d(nearest) / d(second nearest) (N,) in [0, 1]; 1 where both are 0."""
-        blocks = [self._nearest_two(block) for block in _shrink(generated).split(BLOCK)]
-        first, second = torch.cat(blocks).double().sqrt().unbind(1)
-        return torch.where(second > 0, first / second, 1.0).numpy()
-
-    def _nearest_two(self, images: Tensor) -> Tensor:
-        """Squared distances (B, 2) to the nearest and the second nearest training image, the best shift of each."""
+    def _nearest(self, images: Tensor, k: int) -> Tensor:
+        """Squared distances (B, k) to the nearest images, the best shift of each."""
         moved = torch.stack([_shift(images, down, right) for down, right in SHIFTS]).flatten(2)  # (9, B, D)
         # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b, the last as one matrix product
-        squared = torch.baddbmm(self._squares, moved, self._train.T.expand(len(SHIFTS), -1, -1), alpha=-2.0)
+        squared = torch.baddbmm(self._squares, moved, self._images.T.expand(len(SHIFTS), -1, -1), alpha=-2.0)
         squared += moved.square().sum(2, keepdim=True)
-        return squared.amin(0).clamp(min=0.0).topk(2, largest=False).values  # rounding may leave -1e-3
+        return squared.amin(0).clamp(min=0.0).topk(k, largest=False).values  # rounding may leave -1e-3
 
 
 def _shift(images: Tensor, down: int, right: int) -> Tensor:

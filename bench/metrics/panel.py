@@ -1,22 +1,25 @@
 """All quality measures of a set of samples: the reference side is prepared once a cell, each set of samples then costs little.
 
-Real reference is the test split; held-out real is the validation split, judged like any entry. A measure that has no value on
+Real reference is the test split; held-out real is the validation split, judged like any entry. Features are those of the
+dataset's first encoder; `fid_second_encoder` alone is taken in those of the second, of another kind. A measure that has no value on
 a set of samples is a measurement without value whose `source` says why; it takes no other with it.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property, partial
 
 import numpy as np
 
 from paragone.bench.data.dataset import Dataset, Levels
 from paragone.bench.metrics.classes import class_balance
+from paragone.bench.metrics.encoder import kinds
 from paragone.bench.metrics.errors import NotMeasurable
 from paragone.bench.metrics.features import Features, extract, load_extractor
-from paragone.bench.metrics.frechet import floor_distances, frechet_distance, statistics
+from paragone.bench.metrics.frechet import Gaussians, Statistics, floor_distances, frechet_distance, statistics
 from paragone.bench.metrics.kernel import kernel_distance, mean_kernel
-from paragone.bench.metrics.memorisation import NearCopies, copied_share
-from paragone.bench.metrics.neighbours import density_coverage, precision_recall, radii
+from paragone.bench.metrics.memorisation import NearestImages, copied_share, near_copy_share, nearest_train_ratio
+from paragone.bench.metrics.neighbours import Neighbours, RealBalls
+from paragone.bench.metrics.resampling import bootstrap_counts, bootstrap_distances, bootstrap_gaussians, infinite_distance
 from paragone.bench.metrics.sharpness import high_frequency_ratio, high_frequency_share
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.metrics.twosample import side_size, two_sample_accuracy
@@ -27,18 +30,32 @@ Measure = Callable[[], float | tuple[float, ...]]
 
 
 class QualityPanel:
-    """The quality measures of one dataset; everything that does not depend on the samples is computed here."""
+    """The quality measures of one dataset; what does not depend on the samples is computed once.
+
+    What a learning curve does not ask for is prepared at the first full measure.
+    """
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self._extractor = load_extractor(dataset)
+        self._extractor, self._second_extractor = (load_extractor(dataset, kind) for kind in kinds(dataset))
         self._test = extract(self._extractor, dataset.test.levels)
         self._test_statistics = statistics(self._test.values)
         self._validation_statistics = statistics(extract(self._extractor, dataset.validation.levels).values)
         self._test_kernel = mean_kernel(self._test.values)
-        self._test_radii = radii(self._test.values)
         self._test_high_share = high_frequency_share(dataset.test.levels)
-        self._near_copies = NearCopies(dataset.train.levels)
+        self._train_images, self._test_images = (NearestImages(part.levels) for part in (dataset.train, dataset.test))
+
+    @cached_property
+    def _test_balls(self) -> RealBalls:
+        return RealBalls(self._test.values)
+
+    @cached_property
+    def _bootstraps(self) -> Gaussians:
+        return bootstrap_gaussians(self._test.values, bootstrap_counts(self.dataset))
+
+    @cached_property
+    def _second_statistics(self) -> Statistics:
+        return statistics(extract(self._second_extractor, self.dataset.test.levels).values)
 
     def features(self, levels: Levels) -> Features:
         """Features of levels (N, C, H, W) under the dataset's frozen encoder."""
@@ -55,7 +72,8 @@ class QualityPanel:
         features = self.features(levels)
         measures = self._distances(features)
         if full:
-            measures |= self._feature_measures(features, seed) | self._pixel_measures(levels)
+            measures |= self._other_distances(features, levels, seed) | self._neighbour_measures(features)
+            measures |= self._other_feature_measures(features, seed) | self._pixel_measures(levels)
         counts = {"two_sample_accuracy": side_size(len(levels), len(self._test))}
         return [_measurement(name, measure, sampler, counts.get(name, len(levels))) for name, measure in measures.items()]
 
@@ -66,27 +84,37 @@ class QualityPanel:
             "validation_fid": lambda: frechet_distance(own(), self._validation_statistics),
         }
 
-    def _feature_measures(self, features: Features, seed: int) -> dict[str, Measure]:
-        x, real = features.values, self._test.values
-        n_floor = len(self.dataset.validation)
-        prc = cache(lambda: precision_recall(x, real))
-        dc = cache(lambda: density_coverage(x, real, self._test_radii))
+    def _second_distance(self, levels: Levels) -> float:
+        return frechet_distance(statistics(extract(self._second_extractor, levels).values), self._second_statistics)
+
+    def _other_distances(self, features: Features, levels: Levels, seed: int) -> dict[str, Measure]:
+        x, n_floor = features.values, len(self.dataset.validation)
         return {
+            "fid_second_encoder": lambda: self._second_distance(levels),
             "fid_floor": lambda: floor_distances(x, self._test_statistics, n_floor, seed),
+            "fid_bootstrap": lambda: bootstrap_distances(statistics(x), self._bootstraps),
+            "fid_infinity": lambda: infinite_distance(x, self._test_statistics, seed),
+        }
+
+    def _neighbour_measures(self, features: Features) -> dict[str, Measure]:
+        found = cache(lambda: self._test_balls.measure(features.values)._asdict())
+        return {name: partial(lambda name: found()[name], name) for name in Neighbours._fields}
+
+    def _other_feature_measures(self, features: Features, seed: int) -> dict[str, Measure]:
+        x, real = features.values, self._test.values
+        return {
             "kid": lambda: kernel_distance(x, real, self._test_kernel),
-            "precision": lambda: prc()[0],
-            "recall": lambda: prc()[1],
-            "density": lambda: dc()[0],
-            "coverage": lambda: dc()[1],
             "two_sample_accuracy": lambda: two_sample_accuracy(x, real, seed),
             "class_balance": lambda: self._class_balance(features),
         }
 
     def _pixel_measures(self, levels: Levels) -> dict[str, Measure]:
+        to_train = cache(lambda: self._train_images.distances(levels, 2))
         return {
             "high_frequency_ratio": lambda: high_frequency_ratio(levels, self._test_high_share),
             "copied_share": lambda: copied_share(levels, self.dataset.train.levels),
-            "near_copy_share": lambda: self._near_copies.share(levels),
+            "near_copy_share": lambda: near_copy_share(to_train()),
+            "nearest_train_ratio": lambda: nearest_train_ratio(to_train(), self._test_images.distances(levels, 1)),
         }
 
     def _class_balance(self, features: Features) -> float:

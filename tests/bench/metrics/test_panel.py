@@ -35,7 +35,7 @@ def test_full_and_curve_hold_their_metrics_once_with_unit_source_n(panel, digits
 
 def test_references_lie_where_they_should(rows):
     value = {name: {metric: m.value for metric, m in row.items()} for name, row in rows.items()}
-    real, copies, mixture, hopeless = value.values()
+    real, copies, mixture, blurred, noisy, hopeless = value.values()
     assert real["fid"] < mixture["fid"] < hopeless["fid"] / 10
     assert abs(real["kid"]) < hopeless["kid"] / 10
     assert real["coverage"] > 0.95 > 0.4 > hopeless["coverage"]
@@ -43,6 +43,14 @@ def test_references_lie_where_they_should(rows):
     assert hopeless["two_sample_accuracy"] > 0.9
     assert (copies["copied_share"], copies["near_copy_share"]) == (1.0, pytest.approx(1.0, abs=0.01))
     assert real["copied_share"] == real["near_copy_share"] == 0.0
+    for metric in ("fid_second_encoder", "fid_bootstrap"):
+        assert real[metric] < mixture[metric] < hopeless[metric]
+    assert mixture["fid_infinity"] < mixture["fid"] < hopeless["fid_infinity"] * 2
+    for metric in ("clipped_density", "clipped_coverage"):
+        assert real[metric] > 0.9 > 0.2 > hopeless[metric]
+    assert copies["nearest_train_ratio"] == 0.0
+    assert mixture["nearest_train_ratio"] == pytest.approx(real["nearest_train_ratio"], rel=0.05)
+    assert blurred["high_frequency_ratio"] < 0.9 < 1.1 < noisy["high_frequency_ratio"]
     assert real["fid_floor"] == pytest.approx(real["fid"])
     assert rows["independent pixels"]["fid_floor"].repeats[0] > 0
 
@@ -51,6 +59,16 @@ def test_held_out_real_against_itself_is_empty_with_the_reason(rows):
     held = rows["held-out real"]["validation_fid"]
     assert held.value is None
     assert "zero within rounding" in held.source
+
+
+def test_bootstraps_are_common_to_all_sets_and_seeds(panel, digits, rows):
+    mixture = REFERENCES["gaussian mixture"](digits, 400, 0)
+    repeats = rows["gaussian mixture"]["fid_bootstrap"].repeats
+    assert len(repeats) == 200
+    assert by_name(panel.measure(mixture, "", 7))["fid_bootstrap"].repeats == repeats
+    assert by_name(QualityPanel(digits).measure(mixture, "", 0))["fid_bootstrap"].repeats == repeats
+    pairs = np.corrcoef(np.log(repeats), np.log(rows["independent pixels"]["fid_bootstrap"].repeats))
+    assert pairs[0, 1] > 0.3, "what a bootstrap does to one set it does to another"
 
 
 def test_a_seed_decides_and_global_states_stay(panel, digits):
@@ -84,13 +102,14 @@ def test_one_failing_metric_takes_no_other_with_it(panel, digits, monkeypatch):
     def fails(*_):
         raise np.linalg.LinAlgError("singular")
 
+    levels = REFERENCES["gaussian mixture"](digits, 400, 0)
     monkeypatch.setattr(panel_module, "kernel_distance", fails)
     monkeypatch.setattr(panel_module, "high_frequency_ratio", lambda *_: float("nan"))
-    row = by_name(panel.measure(digits.validation.levels, "", 0))
+    row = by_name(panel.measure(levels, "", 0))
     assert (row["kid"].value, row["kid"].source) == (None, "LinAlgError: singular")
     assert (row["high_frequency_ratio"].value, row["high_frequency_ratio"].source) == (None, "not finite (nan)")
     empty = {name for name, m in row.items() if m.value is None}
-    assert empty == {"kid", "high_frequency_ratio", "validation_fid"}
+    assert empty == {"kid", "high_frequency_ratio"}
 
 
 @pytest.mark.parametrize(
