@@ -6,13 +6,13 @@ Each function turns a run into plain rows; HTML, Markdown and the terminal only 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paragone.bench.judge.claims import Verdict
 from paragone.bench.judge.curves import crossovers
 from paragone.bench.judge.gate import Gate
+from paragone.bench.judge.verdicts import Verdict
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.records import Audit, Record
 from paragone.reports import style
-from paragone.reports.run import Entry, Run, Track
+from paragone.reports.run import Entry, Run, Track, is_named
 
 UNIT_OF_AXIS = {"seconds": "s", "steps": "steps", "samples": "samples"}
 
@@ -196,6 +196,44 @@ def crossings(track: Track) -> str:
     if unsure:
         told.append(f"{style.plural(unsure, 'change')} of order among the means {'is' if unsure == 1 else 'are'} within the noise.")
     return " ".join(told)
+
+
+def sample_sizes(track: Track, metric: str = "fid") -> dict[str, tuple[int, ...]]:
+    """On how many items each entry was judged, ascending: one number if its seeds were treated alike."""
+    found: dict[str, set[int]] = {}
+    for entry in track.entries:
+        for record in entry.records:
+            for m in record.measurements:
+                if m.metric == metric and m.sampler == entry.sampler and m.value is not None and m.n is not None:
+                    found.setdefault(entry.name, set()).add(m.n)
+    return {name: tuple(sorted(sizes)) for name, sizes in found.items()}
+
+
+def unequal(track: Track) -> str:
+    """What to say where competitors were judged on different numbers of samples, which no FID forgives; "" where all are alike."""
+    sizes = sample_sizes(track)
+    own = {entry.name: sizes[entry.name] for entry in track.competitors if entry.name in sizes}
+    if len({n for found in own.values() for n in found}) < 2:
+        return ""
+    groups: dict[str, list[str]] = {}
+    for name, found in own.items():
+        groups.setdefault(" or ".join(style.count(n) for n in found), []).append(name)
+    told = "; ".join(f"{few(names, 4)} on {n}" for n, names in groups.items())
+    return (
+        f"Not judged alike on {track.name}: {told} samples. FID falls as samples grow in number, so rows and verdicts that compare "
+        "these must not be trusted."
+    )
+
+
+def floor_line(track: Track) -> str:
+    """FID of held-out real at its own N: what a perfect model would have there."""
+    real = next((entry for entry in track.references if is_named(entry, "held-out real")), None)
+    value = track.value(real, "fid") if real is not None else None
+    if real is None or value is None:
+        return ""
+    sizes = sample_sizes(track).get(real.name, ())
+    many = f" on {style.names([style.count(n) for n in sizes])} images" if sizes else ""
+    return f"The floor: real data against real data has FID {style.number(value)}{many}; entries at that number stand beside it."
 
 
 def gate_summary(answers: Sequence[Gate], references: Sequence[str]) -> str:

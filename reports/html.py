@@ -5,61 +5,37 @@ All text of others passes the template's escaping; what is marked as HTML here i
 
 import base64
 import io
-import math
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from PIL import Image
 
-from paragone.bench.judge.claims import Component, Verdict
 from paragone.bench.judge.gate import gate
-from paragone.bench.judge.orderings import Pair
+from paragone.bench.judge.verdicts import Verdict
 from paragone.bench.metrics.table import Metric
-from paragone.reports import facts, method, style
+from paragone.reports import claims, facts, guide, method, style
 from paragone.reports.chart import Plot
+from paragone.reports.page import TEMPLATES, badge, linked, mark, template
 from paragone.reports.plots import sheet_order
 from paragone.reports.run import Run, Track
 from paragone.reports.samples import samples_of, strips
 from paragone.reports.scoreboard import Cell, Row, Scoreboard, measures, scoreboard
 
-TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = (
-    ("samples", "Samples"), ("rankings", "Rankings"), ("trade-offs", "Trade-offs"), ("choose", "Choose"),
+    ("samples", "Samples"), ("rankings", "Rankings"), ("trade-offs", "Trade-offs"), ("choose", "Choose"), ("claims", "Claims"),
     ("trust", "Can I trust it?"), ("how", "How"), ("failures", "Failures"),
 )  # fmt: skip
 PIXELATED_BELOW = 32
 """Tiles narrower than this are enlarged with hard edges."""
-PICTURE_OF = {"fid": "quality-training", "sample_throughput_per_s": "quality-speed"}
-"""The figure that belongs to a verdict's first metric."""
-
-_SHAPES: Mapping[str, str] = {
-    "o": '<circle cx="8" cy="8" r="6"/>', "s": '<rect x="2.5" y="2.5" width="11" height="11"/>',
-    "^": '<path d="M8 1.5 15 14H1z"/>', "v": '<path d="M8 14.5 15 2H1z"/>', "D": '<path d="M8 .8 15.2 8 8 15.2.8 8z"/>',
-    "<": '<path d="M1.5 8 14 1v14z"/>', ">": '<path d="M14.5 8 2 1v14z"/>', "p": '<path d="M8 1 15 6.2 12.3 14.5H3.7L1 6.2z"/>',
-    "P": '<path d="M5.5 1h5v4.5H15v5h-4.500V15h-5v-4.500H1v-5h4.500z"/>',
-    "X": '<path d="M4.5 1 8 4.5 11.5 1 15 4.5 11.5 8 15 11.5 11.5 15 8 11.5 4.5 15 1 11.5 4.5 8 1 4.500z"/>',
-}  # fmt: skip
-_BADGES: Mapping[str, tuple[str, str]] = {
-    "supported": ("supported", '<path d="M2 8.5 6.5 13 14.5 3" fill="none" stroke="currentColor" stroke-width="2.6"/>'),
-    "contradicted": ("contradicted", '<path d="M3 3 13 13M13 3 3 13" stroke="currentColor" stroke-width="2.6"/>'),
-    "undetermined": ("undetermined", '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="2.2"/>'),
-    "tie": ("undetermined", '<path d="M2 5.500h12M2 10.500h12" stroke="currentColor" stroke-width="2.6"/>'),
-}
 
 
-def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
-    """The page; `plots` holds each track's figures by its name."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=_finalize,
-    )  # fmt: skip
+def render(
+    run: Run, plots: Mapping[str, Sequence[Plot]], evidence: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> str:  # fmt: skip
+    """The page; `plots` holds each track's figures by its name, `evidence` what is shown of each verdict by claim and track."""
     tracks = [_track(run, track, plots.get(track.name, ())) for track in run.tracks]
-    return environment.get_template("report.html.j2").render(
-        css=Markup((TEMPLATES / "report.css").read_text()),
+    page = template("report.html.j2").render(
         js=Markup((TEMPLATES / "report.js").read_text()),
         suite=style.line(run.manifest.suite.get("name", "run"), 40),
         run=style.line(run.manifest.run, 80),
@@ -70,7 +46,10 @@ def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
         incomplete=method.incomplete(run),
         many=len(tracks) > 1,
         tracks=tracks,
-        verdicts=[_verdict(run, verdict, plots) for verdict in run.verdicts],
+        verdicts=[evidence[verdict.claim.id, verdict.track] for verdict in claims.headlines(run)],
+        counts=claims.counts_line(run),
+        guide=[_advice(choice) for choice in guide.choices(run)],
+        decided=[_decided(verdict) for verdict in claims.decided(run)],
         ranking_lead=_ranking_lead(run),
         **_trust(run),
         method=method.sentences(run),
@@ -79,34 +58,7 @@ def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
         environment=method.environment(run),
         failures=[_failure(row) for row in facts.failures(run)],
     )
-
-
-def mark(look: style.Look, family: str) -> Markup:
-    """An entry's marker as in the plots, hidden from screen readers because its name stands beside it."""
-    variable = f"var(--f-{family})" if family in style.FAMILY_COLOURS else "var(--reference)"
-    return Markup('<svg class="mark" viewBox="0 0 16 16" aria-hidden="true" fill="{}">{}</svg>').format(
-        variable, Markup(_SHAPES.get(look.marker, _SHAPES["o"]))
-    )
-
-
-def badge(word: str) -> Markup:
-    """A verdict by word and shape: the colour only repeats them."""
-    kind, shape = _BADGES.get(word, _BADGES["undetermined"])
-    return Markup('<span class="badge {}"><svg viewBox="0 0 16 16" aria-hidden="true">{}</svg>{}</span>').format(
-        kind, Markup(shape), word
-    )
-
-
-def linked(text: str) -> Markup:
-    """Foreign text, escaped, with arXiv numbers as links."""
-    return Markup(
-        re.sub(r"arXiv:(\d{4}\.\d{4,5})", r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', str(escape(style.line(text, 400))))
-    )
-
-
-def _finalize(value: Any) -> Any:
-    """What each expression of the template passes: foreign text loses terminal escapes and control characters here."""
-    return style.clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return str(page)
 
 
 def _track(run: Run, track: Track, plots: Sequence[Plot]) -> dict[str, Any]:
@@ -132,39 +84,25 @@ def _track(run: Run, track: Track, plots: Sequence[Plot]) -> dict[str, Any]:
         "choices": _choices(track),
         "candidates": _candidates(track),
         "gate": _gate_rows(track),
+        "unequal": facts.unequal(track),
+        "floor": facts.floor_line(track),
         "gate_summary": facts.gate_summary(list(answers.values()), references),
     }
 
 
-def _verdict(run: Run, verdict: Verdict, plots: Mapping[str, Sequence[Plot]]) -> dict[str, Any]:
-    claim = verdict.claim
-    log = any(pair.scale == "log" for component in verdict.components for pair in component.result.pairs)
-    wanted = f"{verdict.track}-{PICTURE_OF.get(claim.metrics[0], '')}" if claim.metrics else ""
-    said: list[tuple[str, str]] = []
-    if verdict.evidence and verdict.evidence != verdict.reason:
-        said.append(("Numbers", verdict.evidence))
-    if not math.isnan(verdict.p):
-        said.append(("Test", facts.test_line(verdict)))
-    if not math.isnan(verdict.detectable_effect):
-        said.append(("What this run could see", facts.power_line(verdict)))
-    if "fid" in claim.metrics and (flips := [facts.crossings(track) for track in run.tracks if track.name == verdict.track]):
-        said.append(("Where it flips", flips[0] or "no two families change their order along this budget"))
-    said.append(("Conditions", "; ".join(verdict.conditions)))
+def _advice(choice: guide.Choice) -> dict[str, Any]:
+    line, verdict = choice.line, choice.verdict
     return {
-        "id": claim.id, "topic": claim.topic.capitalize(), "section": claim.section, "statement": claim.statement,
-        "track": verdict.track, "claimed": verdict.claimed, "measured": verdict.measured, "badge": badge(verdict.badge),
-        "reason": _sentence(verdict.reason), "facts": said, "effect_head": "ratio" if log else "difference",
-        "pairs": [_pair(component, pair) for component in verdict.components for pair in component.result.pairs],
-        "picture": wanted if any(plot.name == wanted for plot in plots.get(verdict.track, ())) else "",
+        "model": line.model, "advice": line.advice, "constraint": line.constraint, "track": verdict.track, "id": line.claim,
+        "best": choice.best or f"not measured; it takes {verdict.remedy}", "badge": badge(verdict.badge),
     }  # fmt: skip
 
 
-def _pair(component: Component, pair: Pair) -> dict[str, str]:
-    low, high = pair.interval
+def _decided(verdict: Verdict) -> dict[str, Any]:
+    claim = verdict.claim
     return {
-        "better": pair.better, "worse": pair.worse, "metric": facts.label(component.metric), "view": component.view,
-        "effect": style.number(pair.effect), "interval": style.interval(low, high), "p": style.probability(pair.p),
-        "against": style.probability(pair.p_reversed), "signs": pair.signs, "test": pair.test,
+        "id": claim.id, "topic": claim.label, "statement": claim.statement, "track": verdict.track, "badge": badge(verdict.badge),
+        "measured": claims.measured(verdict),
     }  # fmt: skip
 
 
@@ -264,7 +202,8 @@ def _candidates(track: Track) -> list[dict[str, Any]]:
 
 
 def _gate_rows(track: Track) -> list[dict[str, Any]]:
-    answers = gate(track.judged)
+    answers, sizes = gate(track.judged), facts.sample_sizes(track)
+    floor_sizes = facts.sample_sizes(track, "fid_floor")
     rows = []
     for entry in (*track.references, *track.competitors):
         answer = answers.get(entry.name)
@@ -274,13 +213,20 @@ def _gate_rows(track: Track) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": entry.name, "mark": mark(track.looks[entry.name], entry.family),
-                "fid": style.number(track.value(entry, "fid")), "kid": style.number(track.value(entry, "kid")),
+                "fid": style.number(track.value(entry, "fid")), "n": _count(sizes.get(entry.name, ())),
+                "floor": style.number(track.value(entry, "fid_floor")), "floor_n": _count(floor_sizes.get(entry.name, ())),
+                "kid": style.number(track.value(entry, "kid")),
+                "sharp": style.number(track.value(entry, "high_frequency_ratio")),
                 "copied": style.percent(track.value(entry, "copied_share")),
                 "near": style.percent(track.value(entry, "near_copy_share")),
                 "answer": flagged or ("passes" if answer.judged else style.line(answer.reason)),
             }
         )  # fmt: skip
     return rows
+
+
+def _count(sizes: Sequence[int]) -> str:
+    return f"N = {' or '.join(style.count(n) for n in sizes)}" if sizes else ""
 
 
 def _trust(run: Run) -> dict[str, Any]:
@@ -349,7 +295,3 @@ def _caption(run: Run, track: Track) -> str:
     items = f", FID on {style.names([style.count(n) for n in found])} samples" if found else ""
     over = f"means over {len(run.seeds)} seeds" if len(run.seeds) > 1 else "one seed"
     return f"{track.name}: {over}{items}"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from paragone.bench.judge.gate import gate
-from paragone.reports import facts, method, style
+from paragone.bench.judge.verdicts import Verdict
+from paragone.reports import claims, facts, guide, method, style
 from paragone.reports.chart import Plot
 from paragone.reports.markup import table, text
 from paragone.reports.run import Run, Track
@@ -19,11 +20,13 @@ def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
         f"# Paragone · {text(run.manifest.suite.get('name', 'run'))}",
         text(" · ".join([*method.headline(run), method.finished(run)])),
         text(method.incomplete(run)),
+        *(f"**{text(facts.unequal(track))}**" for track in run.tracks if facts.unequal(track)),
         "## What came out",
         _verdicts(run),
     ]
     for track in run.tracks:
         parts += _track(track, plots.get(track.name, ()), f" on {text(track.name)}" if len(run.tracks) > 1 else "")
+    parts += ["## When to use what", _guide(run), "## Claims", *_claims(run)]
     parts += ["## Can I trust it?", _trust(run), "## How", _how(run), "## Failures", _failures(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -32,10 +35,45 @@ def _verdicts(run: Run) -> str:
     if not run.verdicts:
         return "No claim of the document applies to what this run measured."
     rows = [
-        (f"**{text(v.claim.topic)}**", text(v.claimed), text(v.measured), SYMBOLS.get(v.badge, v.badge), text(v.reason))
-        for v in run.verdicts
+        (_topic(run, v), text(v.claimed), text(claims.measured(v)), SYMBOLS.get(v.badge, v.badge), text(claims.finding(v)))
+        for v in claims.headlines(run)
     ]
     return table(("claim", "the document says", "measured", "verdict", "why"), rows)
+
+
+def _topic(run: Run, verdict: Verdict) -> str:
+    where = f" ({text(verdict.track)})" if len(run.tracks) > 1 and verdict.track else ""
+    return f"**{text(verdict.claim.label)}**{where}"
+
+
+def _guide(run: Run) -> str:
+    rows = [
+        (choice.line.model, choice.line.advice, text(choice.best or "not measured"), SYMBOLS[choice.verdict.badge])
+        for choice in guide.choices(run)
+    ]
+    return table(("model type", "the document says", "best choice here", "verdict"), rows) if rows else "Nothing was measured."
+
+
+def _claims(run: Run) -> list[str]:
+    """All decided claims as a table; the open ones with what would decide them; those not tested by what they wait for."""
+    decided = [
+        (text(v.claim.id), _topic(run, v), text(v.claim.statement), SYMBOLS[v.badge], text(claims.finding(v)))
+        for v in claims.decided(run)
+    ]
+    still_open = [
+        f"- {text(v.claim.id)} {_topic(run, v)}: {text(claims.finding(v))}. Would decide it: {text(v.remedy)}."
+        for v in claims.open_verdicts(run)
+    ]
+    waiting = [
+        f"- {text(remedy)}: {', '.join(dict.fromkeys(text(v.claim.id) for v in waiting))}"
+        for remedy, waiting in claims.untested(run)
+    ]
+    return [
+        f"{claims.counts_line(run)}. Every claim with its evidence: claims.html.",
+        table(("id", "claim", "statement", "verdict", "measured"), decided) if decided else "This run decides no claim.",
+        *(["Undetermined:", "\n".join(still_open)] if still_open else []),
+        *(["Not tested, and what would let it be:", "\n".join(waiting)] if waiting else []),
+    ]
 
 
 def _track(track: Track, plots: Sequence[Plot], where: str) -> list[str]:
@@ -91,6 +129,7 @@ def _trust(run: Run) -> str:
     lines = [facts.audit_summary(facts.audit_rows(run))]
     for track in run.tracks:
         lines.append(facts.gate_summary(list(gate(track.judged).values()), [entry.name for entry in track.references]))
+        lines += [line] if (line := facts.floor_line(track)) else []
     lines.append(facts.time_summary(run))
     shares = [f"{phase.name} {style.percent(phase.share)}" for phase in facts.phases(run)]
     lines += [f"By phase: {', '.join(shares)}."] if shares else []

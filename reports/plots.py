@@ -25,6 +25,9 @@ from paragone.reports.findings import (
 from paragone.reports.run import Entry, Run, Track, is_named
 from paragone.reports.samples import Samples, samples_of
 
+GAUGES = ("held-out real", "real blurred", "real + noise")
+"""References that show what a ratio of high frequencies looks like."""
+
 
 def figures(run: Run, track: Track) -> list[Plot]:
     """Every figure of a track for which there is something to draw; the contact sheet first."""
@@ -142,17 +145,18 @@ def memory(track: Track) -> Plot | None:
 
 
 def sharpness(track: Track) -> Plot | None:
-    """High-frequency power of the samples relative to real ones: below .9 blurry, above 1.1 noisy."""
+    """High-frequency power of the samples relative to real ones: below .9 blurry, above 1.1 noisy; grey: real and spoilt data."""
     rows: list[Point] = []
-    for entry in track.competitors:
+    for entry in (*track.competitors, *(e for e in track.references if any(is_named(e, name) for name in GAUGES))):
         ratio = track.centre(entry, "high_frequency_ratio")
         if ratio is not None:
             rows.append((entry, ratio.value, ratio))
-    if not rows:
+    competing = sorted((row for row in rows if not row[0].is_reference), key=lambda row: (row[1], row[0].name))
+    if not competing:
         return None
     rows.sort(key=lambda row: (row[1], row[0].name))
-    measure = f"Share of high frequencies over that of real data; shaded: within 10{style.THIN}% of real"
-    canvas = Canvas(sharpness_finding(rows), measure, 15.0 * len(rows) + 56)
+    measure = f"Share of high frequencies over that of real data; shaded: within 10{style.THIN}% of real; grey: references"
+    canvas = Canvas(sharpness_finding(competing), measure, 15.0 * len(rows) + 56)
     axes = _dot_axes(canvas, [entry.name for entry, _, _ in rows])
     axes.axvspan(BLURRY, NOISY, color=style.REFERENCE_COLOUR, alpha=0.18, linewidth=0)
     axes.axvline(1.0, color=MUTED, linewidth=1.0, linestyle="--")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from paragone.bench.judge import blocks
-from paragone.bench.judge.claims import Verdict, verdicts
 from paragone.bench.judge.intervals import Interval, centre
 from paragone.bench.judge.ranking import rankings
+from paragone.bench.judge.verdicts import Verdict, verdicts
 from paragone.bench.longtable import entry_name, long_table
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.records import REFERENCE, Manifest, Record, read_manifest, read_records
@@ -149,7 +149,7 @@ class Run:
 
     @cached_property
     def _judged(self) -> list[blocks.Track]:
-        return blocks.tracks(self.records)
+        return blocks.tracks(self.records, self.manifest)
 
     @property
     def contenders(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from paragone.bench.files import write_atomically
-from paragone.bench.judge.claims import verdict_table
+from paragone.bench.judge.verdicts import verdict_table
 from paragone.reports.run import Run
 
 MEASUREMENTS, RANKING, VERDICTS = "tables/measurements.csv", "tables/ranking.csv", "tables/verdicts.csv"

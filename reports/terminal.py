@@ -8,12 +8,14 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from paragone.reports import facts, method, style
-from paragone.reports.run import Run, Track, load
+from paragone.reports import claims, facts, method, style
+from paragone.reports.run import Run, Track, is_named, load
 from paragone.reports.scoreboard import Cell, Column, scoreboard
 
 SYMBOLS = {"supported": ("✔", "green"), "contradicted": ("✘", "red"), "undetermined": ("?", "dim"), "tie": ("=", "dim")}
 PLAIN_WIDTH = 100
+GAUGES = ("real blurred", "real + noise")
+"""References that only gauge sharpness, for which a screen has no room."""
 MOST_ROWS = 14
 """Rows of a ranking that a screen has room for."""
 
@@ -23,7 +25,8 @@ def summary(folder: Path) -> Group:
     run = load(folder)
     parts: list[Text | Table] = [Text(note, style="bold") for note in [method.incomplete(run)] if note]
     if run.verdicts:
-        parts.append(_verdicts(run))
+        parts += [_verdicts(run), Text(f"{claims.counts_line(run)}: claims.html", style="dim")]
+    parts += [Text(warning, style="bold") for track in run.tracks if (warning := facts.unequal(track))]
     for track in run.tracks:
         parts += [Text(""), *_ranking(run, track)]
     failed = facts.failures(run)
@@ -46,14 +49,14 @@ def summary_text(folder: Path, width: int = PLAIN_WIDTH) -> str:
 
 
 def _verdicts(run: Run) -> Table:
-    """Badge, claim, and what was measured under what the document says."""
+    """The headlines: badge, claim, and what was measured under what the document says."""
     grid = Table.grid(padding=(0, 2))
     for _ in range(3):
         grid.add_column(vertical="top")
-    for verdict in run.verdicts:
+    for verdict in claims.headlines(run):
         symbol, colour = SYMBOLS.get(verdict.badge, ("?", "dim"))
         where = f" ({verdict.track})" if len(run.tracks) > 1 and verdict.track else ""
-        said = Text(f"{verdict.claimed}\n").append(f"measured: {style.line(verdict.measured, 160)}", style="dim")
+        said = Text(f"{verdict.claimed}\n").append(f"measured: {style.line(claims.measured(verdict), 160)}", style="dim")
         grid.add_row(Text(f"{symbol} {verdict.badge}", style=colour), Text(f"{verdict.claim.topic}{where}", style="bold"), said)
     return grid
 
@@ -71,6 +74,8 @@ def _ranking(run: Run, track: Track) -> list[Text | Table]:
         chosen = [cell for cell, column in zip(row.cells, board.columns, strict=True) if column in columns]
         table.add_row(Text(style.line(row.entry.name, 28)), *[_cell(cell) for cell in chosen])
     for row in board.of("reference"):
+        if any(is_named(row.entry, name) for name in GAUGES):
+            continue
         chosen = [cell for cell, column in zip(row.cells, board.columns, strict=True) if column in columns]
         table.add_row(Text(style.line(row.entry.name, 28), style="dim"), *[Text(cell.text, style="dim") for cell in chosen])
     rest = len(rows) - MOST_ROWS

@@ -1,11 +1,12 @@
-"""Everything that a person sees of a run, written into its folder: tables, plots, report.html, report.md."""
+"""Everything that a person sees of a run, written into its folder: tables, plots, report.html, claims.html, report.md."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from paragone.bench.files import write_atomically
-from paragone.reports import html, markdown
+from paragone.reports import claims_page, html, markdown
 from paragone.reports.chart import Plot
+from paragone.reports.evidence import evidence
 from paragone.reports.plots import figures
 from paragone.reports.run import load
 from paragone.reports.tables import write_tables
@@ -16,6 +17,7 @@ class Report:
     """Where the reports of a run lie."""
 
     html: Path
+    claims: Path
     markdown: Path
     tables: tuple[Path, ...]
     plots: tuple[Path, ...]
@@ -32,9 +34,15 @@ def write_report(folder: Path) -> Report:
     tables = write_tables(run)
     plots = {track.name: figures(run, track) for track in run.tracks}
     pictures = [path for track in plots.values() for plot in track for path in _write_plot(folder / "plots", plot)]
-    write_atomically(folder / "report.html", html.render(run, plots))
-    write_atomically(folder / "report.md", markdown.render(run, plots))
-    return Report(folder / "report.html", folder / "report.md", tuple(tables), tuple(pictures))
+    shown = {(verdict.claim.id, verdict.track): evidence(run, verdict) for verdict in run.verdicts}
+    pages = {
+        "report.html": html.render(run, plots, shown),
+        "claims.html": claims_page.render(run, shown),
+        "report.md": markdown.render(run, plots),
+    }
+    for name, text in pages.items():
+        write_atomically(folder / name, text)
+    return Report(*(folder / name for name in pages), tuple(tables), tuple(pictures))
 
 
 def _write_plot(folder: Path, plot: Plot) -> list[Path]:

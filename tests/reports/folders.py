@@ -45,7 +45,7 @@ def suited(manifest: Manifest) -> Manifest:
 
 def digests(folder: Path) -> dict[str, str]:
     """Name and hash of every file that the reports write."""
-    parts = [*folder.glob("tables/*"), *folder.glob("plots/*"), *folder.glob("report.*")]
+    parts = [*folder.glob("tables/*"), *folder.glob("plots/*"), *folder.glob("report.*"), *folder.glob("claims.*")]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in parts}
 
 

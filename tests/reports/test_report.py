@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paragone.bench.judge import claims, ranking
+from paragone.bench.judge import ranking, verdicts
+from paragone.bench.judge.claims import CLAIMS
 from paragone.bench.longtable import COLUMNS
 from paragone.bench.records import RecordError
 from paragone.reports import style, write_report
@@ -73,8 +74,8 @@ def test_twice_the_same_bytes(folder: Path):
     time.sleep(1.1)  # a time stamp of whole seconds would show
     report = write_report(folder)
     assert digests(folder) == before
-    assert {"report.html", "report.md", "tables/ranking.csv", "plots/digits-samples.png"} <= set(before)
-    assert all(path.is_file() for path in (report.html, report.markdown, *report.tables, *report.plots))
+    assert {"report.html", "claims.html", "report.md", "tables/ranking.csv", "plots/digits-samples.png"} <= set(before)
+    assert all(path.is_file() for path in (report.html, report.claims, report.markdown, *report.tables, *report.plots))
 
 
 def test_no_torch_and_quick(folder: Path):
@@ -98,10 +99,10 @@ def test_tables_have_the_fixed_columns(folder: Path):
     assert ",".join(tables["ranking"].columns) == ",".join(ranking.COLUMNS) == (
         "track,metric,rank,rank_low,rank_high,entry,family,value,ci_low,ci_high,n,status"
     )  # fmt: skip
-    assert ",".join(tables["verdicts"].columns) == ",".join(claims.COLUMNS) == (
+    assert ",".join(tables["verdicts"].columns) == ",".join(verdicts.COLUMNS) == (
         "claim,statement,track,metric,verdict,effect,ci_low,ci_high,p,n,detectable_effect,reason"
     )  # fmt: skip
-    assert set(tables["verdicts"]["claim"]) == {"g1", "g2", "g3"}
+    assert list(tables["verdicts"]["claim"]) == [claim.id for claim in CLAIMS]
     assert {"fid", "sample_throughput_per_s", "train_peak_rss_bytes"} <= set(tables["ranking"]["metric"])
 
 
@@ -138,7 +139,7 @@ def test_page_is_whole_and_self_contained(folder: Path, page: Page):
         if name in ("src", "srcset", "data", "action", "poster") or (name.endswith("href") and tag != "a"):
             assert value.startswith(("data:", "#")), (tag, name, value)
         if tag == "a" and name == "href":
-            assert value.startswith(("#", "https://arxiv.org/")), value
+            assert value.startswith(("#", "claims.html", "https://arxiv.org/")), value
         assert not name.startswith("on"), (tag, name)
     outside = set(re.findall(r"https?://[^\s\"'<)]+", text)) - {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     assert all(link.startswith("https://arxiv.org/") for link in outside), outside
@@ -161,7 +162,7 @@ def test_page_speaks_to_screen_readers(page: Page):
 
 def test_sections_stand_in_order(folder: Path):
     html, markdown = (folder / "report.html").read_text(), (folder / "report.md").read_text()
-    heads = ["What came out", "Samples", "Rankings", "Trade-offs", "Choose", "Can I trust it?", "How", "Failures"]
+    heads = ["What came out", "Samples", "Rankings", "Trade-offs", "Choose", "Claims", "Can I trust it?", "How", "Failures"]
     for text, form in ((html, "<h2>{}"), (markdown, "## {}")):
         places = [text.index(form.format(head)) for head in heads]
         assert places == sorted(places)
@@ -277,7 +278,7 @@ def test_unfinished_run_says_so(tmp_path: Path):
     manifest, records = make_run(2, failures=())
     folder = write_folder(tmp_path, suited(manifest).model_copy(update={"ended": None}), records[:7])
     write_report(folder)
-    assert "This run is not finished: 7 of 22 cells are done" in (folder / "report.html").read_text()
+    assert "This run is not finished: 7 of 26 cells are done" in (folder / "report.html").read_text()
 
 
 def test_commands_leave_out_the_old_folder(tmp_path: Path):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from paragone.bench.judge.claims import CLAIMS
 from paragone.reports.terminal import summary, summary_text
 from tests.reports.folders import built
 
@@ -18,9 +19,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_says_verdicts_ranking_and_where(folder: Path):
     text = summary_text(folder)
     lines = text.rstrip("\n").split("\n")
-    assert len(lines) <= 32
+    assert len(lines) <= 33
+    assert f"{len(CLAIMS)} claims: " in text
     assert all(word in text for word in ("speed", "quality", "stability", "dcgan", "ddpm/ddim-50", "held-out real", "FID"))
-    assert "1 of 33 cells failed: digits.realnvp.s1" in text
+    assert "1 of 39 cells failed: digits.realnvp.s1" in text
     assert lines[-1] == f"report: {folder / 'report.html'}"
 
 
