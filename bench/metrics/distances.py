@@ -25,7 +25,7 @@ class Nearest(NamedTuple):
     """Squared distances (N, k), rising, and indices (N, k) of each item's k nearest others in its own set."""
 
     squared: Tensor
-    index: Tensor
+    indices: Tensor
 
 
 def nearest_others(features: NDArray[np.floating], k: int) -> Nearest:

@@ -37,14 +37,14 @@ def test_nearest_others_are_those_of_a_sort(rng, n):
     np.fill_diagonal(expected, np.inf)
     found = nearest_others(x, 5)
     assert found.squared.numpy() == pytest.approx(np.sort(expected, 1)[:, :5], abs=1e-9)
-    assert np.array_equal(found.index.numpy(), np.argsort(expected, 1)[:, :5])
+    assert np.array_equal(found.indices.numpy(), np.argsort(expected, 1)[:, :5])
 
 
 def test_an_item_is_not_its_own_neighbour_but_its_double_is(rng):
     x = np.concatenate([rng.normal(size=(20, 4))] * 2)
     found = nearest_others(x, 1)
     assert found.squared.numpy() == pytest.approx(0.0, abs=1e-12)
-    assert np.array_equal(found.index[:, 0].numpy(), (np.arange(40) + 20) % 40)
+    assert np.array_equal(found.indices[:, 0].numpy(), (np.arange(40) + 20) % 40)
 
 
 def test_large_sets_are_computed_in_float32_and_agree(rng, monkeypatch):
