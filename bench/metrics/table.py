@@ -30,7 +30,7 @@ class Metric:
 
 
 _N = "N generated items against the whole test split"
-_PRD = "Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3, through torch-fidelity"
+_PRD = "Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3"
 
 _METRICS = (
     Metric("fid", "FID", "quality", "", "lower", "log", _N, "Heusel et al. 2017, arXiv:1706.08500, through torch-fidelity",
