@@ -5,9 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from paragone.bench.judge.blocks import tracks
 from paragone.bench.judge.drawdown import excess_drawdown, flat_shortfall, shortfall
-from paragone.bench.judge.ranking import ranking, rankings
+from paragone.bench.judge.ranking import rankings
 from paragone.bench.judge.stability import stability, stability_measurements, stability_table
 from paragone.bench.metrics.table import METRICS, at_share
 from paragone.bench.records import Cell, Measurement
@@ -256,13 +255,14 @@ def test_measurements_are_what_was_found():
 
 
 def test_the_ranking_is_by_the_own_target_and_keeps_who_failed():
-    records = three()
-    track = tracks(records)[0]
-    track.measured.update(stability_measurements(stability(records, TARGETS)))
-    rows = ranking(track, "stability")
-    assert [row.entry.name for row in rows if row.rank] == ["steady", "unlucky", "touchy"]
-    assert [row.summary.value for row in rows if row.rank] == pytest.approx([1.0, 0.96, 0.2])
-    assert {row.status for row in rows if row.rank} == {"ok"}
+    manifest = make_run(1)[0]
+    manifest = manifest.model_copy(update={"suite": {**manifest.suite, "stability": TARGETS}})
+    table = rankings(three(), manifest, metrics=())
+    assert table.metric.eq("stability").all()
+    assert table.entry.tolist() == ["steady", "unlucky", "touchy"]
+    assert table.value.tolist() == pytest.approx([1.0, 0.96, 0.2])
+    assert table["rank"].tolist() == [1, 2, 3]
+    assert table.status.tolist() == ["ok"] * 3
 
 
 def test_the_table_has_a_row_a_contender_most_stable_first():
