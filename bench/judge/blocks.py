@@ -83,8 +83,8 @@ class Track:
 
     def _find_outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
         if entry is EVERYBODY or definition(metric).group == "stability":
-            found = {seed: self.measurement(entry, metric, seed) for seed in self.seeds}
-            return {seed: m.value for seed, m in found.items() if m is not None and m.value is not None}
+            own = {seed: self.measurement(entry, metric, seed) for seed in self.seeds}
+            return {seed: m.value for seed, m in own.items() if m is not None and m.value is not None}
         values: dict[int, float] = {}
         for seed in self.seeds:
             record, found = self.records.get((entry.contender, seed)), self.measurement(entry, metric, seed)

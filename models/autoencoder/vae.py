@@ -12,6 +12,7 @@ Sampling cost: one pass of the decoder.
 """
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class VAE(Contender):
     """
 
     batch_size = 128
-    samplers = ("mean", "noise")
+    samplers: ClassVar[tuple[str, ...]] = ("mean", "noise")
     latent = 32  # dimensions of z; the KL switches off those that it does not need
     learning_rate = 1e-2
     input_noise = 0.3  # standard deviation, in units of pixels in [-1, 1]

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from paragone.bench.judge.claims import CLAIMS
 from paragone.bench.records import read_manifest, read_records
 from tests.cli.conftest import bench
 
-OUTPUT = ("tables", "plots", "report.html", "report.md")
+OUTPUT = ("tables", "plots", "report.html", "claims.html", "report.md")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_tables_are_complete(smoke):
     ranking = pd.read_csv(out / "tables" / "ranking.csv")
     assert {"fid", "sample_throughput_per_s", "train_peak_rss_bytes"} <= set(ranking.metric)
     verdicts = pd.read_csv(out / "tables" / "verdicts.csv")
-    assert set(verdicts.claim) == {"g1", "g2", "g3"}
+    assert list(verdicts.claim) == [claim.id for claim in CLAIMS]
     assert set(verdicts.verdict) <= {"supported", "contradicted", "undetermined"}
 
 
