@@ -34,7 +34,8 @@ def check_out(folder: Path | None) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         raise UsageError(f"--out {folder} exists and is not empty; name another folder")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / ".writable", b"")
+        (folder / ".writable").unlink()
     except OSError as error:
         raise UsageError(f"--out {folder} cannot be written: {error.strerror}; name another folder") from None
 
@@ -61,7 +62,7 @@ def write_judged(judged: Judgement, folder: Path) -> list[Path]:
 
 def ranking(judged: Judgement) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Head and rows of the ranking by FID."""
-    head = ("rank", "may be", "entry", "FID", "95 % interval", "N", "status")
+    head = ("rank", "rank interval", "entry", "FID", "95 % interval", "N", "status")
     return head, [_ranked(row) for row in judged.rows]
 
 
@@ -116,10 +117,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def _ranked(row: Judged) -> tuple[str, ...]:
     found = row.measurement("fid")
     low, high = row.limits.get("fid", (np.nan, np.nan))
-    rank, may_be = (str(row.rank[0]), f"{row.rank[1]} to {row.rank[2]}") if row.rank else (NOTHING, NOTHING)
+    rank, within = (str(row.rank[0]), f"{row.rank[1]} to {row.rank[2]}") if row.rank else (NOTHING, NOTHING)
     interval = NOTHING if np.isnan(low) else f"{low:.3g} to {high:.3g}"
     status = "reference" if row.reference else row.status
-    return rank, may_be, row.name, _value(row, "fid"), interval, str(found.n) if found else NOTHING, status
+    return rank, within, row.name, _value(row, "fid"), interval, str(found.n) if found else NOTHING, status
 
 
 def _value(row: Judged, metric: str) -> str:

@@ -9,8 +9,9 @@ resampling (see `ranking`), since there are no training seeds to compare.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from paragone.bench.data import Dataset, load
 from paragone.bench.data.dataset import Levels
@@ -26,6 +28,7 @@ from paragone.bench.judge.blocks import tracks
 from paragone.bench.judge.gate import Gate, gate
 from paragone.bench.judge.intervals import clopper_pearson
 from paragone.bench.judge.ranking import Row, ranking
+from paragone.bench.metrics.encoder import prepare_encoders
 from paragone.bench.metrics.frechet import Statistics, statistics
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.references import REFERENCES
@@ -58,12 +61,9 @@ def judge_sets(sets: Sequence[SampleSet], dataset: Dataset) -> Judgement:
     equal, notes = equal_sized(sets)
     references = {name: make(dataset, len(equal[0]), seed_of(SEED, "sample")) for name, make in REFERENCES.items()}
     levels = {**{one.name: one.levels for one in equal}, **references}
-    panel = QualityPanel(dataset)
-    reference = statistics(panel.features(dataset.test.levels).values)
-    machine = fingerprint("cpu", torch.get_num_threads())
-    # The rows are independent and the panel is only read; most of the work leaves the interpreter free.
-    with ThreadPoolExecutor(usable_cores()) as workers:
-        found = list(workers.map(lambda name: _measure(panel, reference, name, levels[name], machine), levels))
+    prepare_encoders(dataset)  # with all threads, as `run` does: another number of them gives other weights
+    with _one_thread_a_row():
+        found = _measure_all(levels, dataset)
     measured = {one.record.cell.contender: one for one in found}
     (track,) = tracks([one.record for one in found])
     gates, given = gate(track), {one.name: one for one in equal}
@@ -98,6 +98,27 @@ class _Measured(NamedTuple):
     record: Record
     estimate: Estimate | None
     limits: dict[str, tuple[float, float]]
+
+
+@contextmanager
+def _one_thread_a_row() -> Iterator[None]:
+    """torch and BLAS on one thread: matrices are small, and rows side by side need the cores more than threads within one do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measure_all(levels: Mapping[str, Levels], dataset: Dataset) -> list[_Measured]:
+    """Every row, by its name; rows are independent and the panel is only read, so they run side by side."""
+    panel = QualityPanel(dataset)
+    reference = statistics(panel.features(dataset.test.levels).values)
+    machine = fingerprint("cpu", 1)
+    with ThreadPoolExecutor(usable_cores()) as workers:
+        return list(workers.map(lambda name: _measure(panel, reference, name, levels[name], machine), levels))
 
 
 def _measure(panel: QualityPanel, reference: Statistics, name: str, levels: Levels, machine: dict[str, str]) -> _Measured:
