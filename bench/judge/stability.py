@@ -12,7 +12,7 @@ end of the cell of seed s and factor f. A *miss* is a cell that is not ok, or wo
     5 sensitivity   mean over factors of q(s, f) - q(s, b_s)
     gain            geometric mean over seeds, at the best factor, of FID at half the budget / FID at its end
 
-In 2 and 5 a miss enters as log H. c and o are fixed in the suite. The seed that is judged never helps to set its own target or
+In 2 and 5 a miss enters as log H, up to half of the cells at a factor; beyond that neither has a value. c and o are fixed in the suite. The seed that is judged never helps to set its own target or
 to choose its own best factor. 1b, 2, 3, 5 and gain do not change when every FID is multiplied by a constant. Failures and
 targets that count misses follow AlgoPerf (Dahl et al. 2023, arXiv:2306.07179), the spread over hyper-parameters Lucic et al.
 2018, arXiv:1711.10337.
@@ -71,6 +71,7 @@ class Stability:
         log_fid: q(s, f), (seeds, factors); NaN is a miss.
         cells: cells of the seeds that count; `diverged` and `misses` (diverged ones included) are numbers of them.
         own, common: shares of factors that reach the target (1b, 1a).
+        spread: of log FID at the contender's own rates; NaN where half of those cells miss.
         noise: sd of log FID over draws of one trained model; NaN where nobody measured it.
         best_factor: that of the best median over all seeds; NaN where every factor misses in half of the seeds.
         edge: True where the best factor is the smallest or the largest that was tried: the grid does not hold the optimum.
@@ -169,7 +170,7 @@ def _of_contender(records: Sequence[Record], targets: Targets) -> Stability:
         common=tuple(_common(row, targets) for row in q),
         drawdown=tuple(_drawdown(record, noise) for record in base),
         sensitivity=tuple(_sensitivity(q, s, targets) for s in range(len(seeds))),
-        spread=_spread(_filled(q, targets)[:, factors.index(1)]), noise=noise,
+        spread=_spread(q[:, factors.index(1)], targets), noise=noise,
         best_factor=factors[best] if known else math.nan, edge=known and best in (0, len(factors) - 1),
         gain=_gain([row[best] for row in cells], q[:, best]) if known else math.nan,
     )  # fmt: skip
@@ -225,9 +226,11 @@ def _sensitivity(q: Array, seed: int, targets: Targets) -> float:
     return float((row - row[best]).mean()) if math.isfinite(median) else math.nan
 
 
-def _spread(q: Array) -> float:
-    """Interquartile range of (seeds,)."""
-    return float(np.subtract(*np.percentile(q, [75, 25]))) if q.size else math.nan
+def _spread(q: Array, targets: Targets) -> float:
+    """Interquartile range of the base cells' q (seeds,); none where half of them miss, which is no agreement on a value."""
+    if not q.size or np.isnan(q).mean() >= 0.5:
+        return math.nan
+    return float(np.subtract(*np.percentile(_filled(q, targets), [75, 25])))
 
 
 def _noise(base: Sequence[Record]) -> float:

@@ -140,7 +140,7 @@ def test_a_family_that_misses_nearly_always_reaches_nothing():
     own = judged(lambda seed, factor: 4.0 if (seed, factor) == (0, 1) else FAILED)
     assert own.own == (0.0,) * 5
     assert own.common == (0.2, 0.0, 0.0, 0.0, 0.0)
-    assert np.isnan([*own.sensitivity, own.best_factor, own.gain]).all()
+    assert np.isnan([*own.sensitivity, own.best_factor, own.gain, own.spread]).all()
     assert own.edge is False
     assert own.misses == 24
 
