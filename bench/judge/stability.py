@@ -12,10 +12,11 @@ end of the cell of seed s and factor f. A *miss* is a cell that is not ok, or wo
     5 sensitivity   mean over factors of q(s, f) - q(s, b_s)
     gain            geometric mean over seeds, at the best factor, of FID at half the budget / FID at its end
 
-In 2 and 5 a miss enters as log H, up to half of the cells at a factor; beyond that neither has a value. c and o are fixed in the suite. The seed that is judged never helps to set its own target or
-to choose its own best factor. 1b, 2, 3, 5 and gain do not change when every FID is multiplied by a constant. Failures and
-targets that count misses follow AlgoPerf (Dahl et al. 2023, arXiv:2306.07179), the spread over hyper-parameters Lucic et al.
-2018, arXiv:1711.10337.
+In 2 and 5 a miss enters as log H; 2 has no value where half of the cells at f = 1 miss, 5 none where half of the other seeds
+miss at every factor. c and o are fixed in the suite. The seed that is judged never helps to set its own target or to choose its
+own best factor. 1b, 2, 3, 5 and gain do not change when every FID is multiplied by a constant. Failures and targets that count
+misses follow AlgoPerf (Dahl et al. 2023, arXiv:2306.07179), the spread over hyper-parameters Lucic et al. 2018,
+arXiv:1711.10337.
 
 A seed with a factor whose cell was never run, or that ended well but was not judged, is left out as a whole.
 """
