@@ -42,6 +42,8 @@ def remedy(verdict: "Verdict") -> str:
         return "a longer budget, until the last doubling gains less than 10 %, or shifted learning-rate factors"
     if verdict.doubt.startswith("the order holds in"):
         return "a larger reference set: more seeds do not help"
+    if " failed in " in why:
+        return "cells that all end well: a failure of the side claimed better never supports"
     if verdict.badge == "tie":
         return "nothing: the difference is smaller than the margin that the claim asks for"
     if verdict.doubt:
