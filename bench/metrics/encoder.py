@@ -139,6 +139,7 @@ def _cached(path: Path, dataset: Dataset, kind: Kind) -> Encoder:
             return _read(path)
         except (SafetensorError, KeyError, RuntimeError, IndexError):  # cut off, or not our weights
             path.unlink()
+    print(f"training the {kind} encoder of {dataset.name}, once: up to a minute", file=sys.stderr, flush=True)
     write_atomically(path, save(train_encoder(dataset, kind).state_dict()))
     return _read(path)
 
