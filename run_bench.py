@@ -105,12 +105,12 @@ def _write_report(folder: Path) -> None:
     from paragone.reports import write_report
     from paragone.reports.terminal import summary, summary_text
 
-    write_report(folder)
+    run = write_report(folder).run
     console = Console()
     if console.is_terminal:
-        console.print(summary(folder))
+        console.print(summary(run))
     else:
-        print(summary_text(folder), end="")
+        print(summary_text(run), end="")
 
 
 def main() -> None:

@@ -99,7 +99,8 @@ def deciding(verdict: Verdict) -> Component:
     tested = [component for component in verdict.components if component.tested]
     if not tested:
         return next((c for c in verdict.components if c.outcome == verdict.verdict), verdict.components[0])
-    supported, contradicted = (max(tested, key=lambda c, key=key: getattr(c, key)) for key in ("p_supported", "p_contradicted"))
+    supported = max(tested, key=lambda c: c.p_supported)
+    contradicted = max(tested, key=lambda c: c.p_contradicted)
     return supported if supported.p_supported <= contradicted.p_contradicted else contradicted
 
 

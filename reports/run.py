@@ -75,6 +75,7 @@ class Track:
     judged: blocks.Track
     looks: dict[str, style.Look]
     _values: dict[tuple[str, str, str], list[float]] = field(repr=False, default_factory=dict)
+    _centres: dict[tuple[str, str], Interval | None] = field(repr=False, compare=False, default_factory=dict)
 
     @property
     def competitors(self) -> tuple[Entry, ...]:
@@ -95,6 +96,12 @@ class Track:
 
     def centre(self, entry: Entry, metric: str) -> Interval | None:
         """Mean over seeds with its interval on the metric's scale (as in the ranking), None where nothing was measured."""
+        key = entry.name, metric
+        if key not in self._centres:
+            self._centres[key] = self._find_centre(entry, metric)
+        return self._centres[key]
+
+    def _find_centre(self, entry: Entry, metric: str) -> Interval | None:
         values = self.values(entry, metric)
         known = METRICS.get(metric.partition("@")[0])
         log = known is not None and known.scale == "log" and min(values, default=0.0) > 0
@@ -107,8 +114,13 @@ class Track:
 
     def ranked(self, entry: Entry, metric: str) -> pd.Series | None:
         """The entry's row of the ranking by a metric, None where it has none."""
-        rows = self.ranking[(self.ranking["metric"] == metric) & (self.ranking["entry"] == entry.name)]
-        return rows.iloc[0] if len(rows) else None
+        return self._ranked.get((metric, entry.name))
+
+    @cached_property
+    def _ranked(self) -> dict[tuple[str, str], pd.Series]:
+        """(metric, entry) -> its row of the ranking."""
+        keys = zip(self.ranking["metric"], self.ranking["entry"], strict=True)
+        return {key: row for key, (_, row) in zip(keys, self.ranking.iterrows(), strict=True)}
 
     @property
     def ranked_metrics(self) -> list[str]:

@@ -2,14 +2,13 @@
 
 import io
 import math
-from pathlib import Path
 
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
 from paragone.reports import claims, facts, method, style
-from paragone.reports.run import Run, Track, is_named, load
+from paragone.reports.run import Run, Track, is_named
 from paragone.reports.scoreboard import Cell, Column, scoreboard
 
 SYMBOLS = {"supported": ("✔", "green"), "contradicted": ("✘", "red"), "undetermined": ("?", "dim"), "tie": ("=", "dim")}
@@ -20,9 +19,8 @@ MOST_ROWS = 14
 """Rows of a ranking that a screen has room for."""
 
 
-def summary(folder: Path) -> Group:
-    """The summary of a run folder, to be printed by a rich console; a console without terminal prints it plain."""
-    run = load(folder)
+def summary(run: Run) -> Group:
+    """The summary of a run, to be printed by a rich console; a console without terminal prints it plain."""
     parts: list[Text | Table] = [Text(note, style="bold") for note in [method.incomplete(run)] if note]
     if run.verdicts:
         parts += [_verdicts(run), Text(f"{claims.counts_line(run)}: claims.html", style="dim")]
@@ -33,19 +31,19 @@ def summary(folder: Path) -> Group:
     if failed:
         named = style.names([row.cell for row in failed[:4]]) + (" ..." if len(failed) > 4 else "")
         parts += [Text(""), Text(f"{len(failed)} of {style.plural(len(run.records), 'cell')} failed: {named}")]
-    parts += [Text(""), Text("report: ").append(str(folder / "report.html"), style="bold")]
+    parts += [Text(""), Text("report: ").append(str(run.folder / "report.html"), style="bold")]
     return Group(*parts)
 
 
-def summary_text(folder: Path, width: int = PLAIN_WIDTH) -> str:
+def summary_text(run: Run, width: int = PLAIN_WIDTH) -> str:
     """The summary as plain text without any control character but line ends; the report's path is never wrapped."""
     buffer = io.StringIO()
     Console(file=buffer, width=width, no_color=True, force_terminal=False, legacy_windows=False).print(
-        summary(folder), soft_wrap=False
+        summary(run), soft_wrap=False
     )
     lines = [line.rstrip() for line in buffer.getvalue().split("\n")]
     lines = lines[: lines.index(next(line for line in lines if line.startswith("report: ")))]
-    return "\n".join([*lines, f"report: {folder / 'report.html'}"]) + "\n"
+    return "\n".join([*lines, f"report: {run.folder / 'report.html'}"]) + "\n"
 
 
 def _verdicts(run: Run) -> Table:

@@ -8,14 +8,15 @@ from paragone.reports import claims_page, html, markdown
 from paragone.reports.chart import Plot
 from paragone.reports.evidence import evidence
 from paragone.reports.plots import figures
-from paragone.reports.run import load
+from paragone.reports.run import Run, load
 from paragone.reports.tables import write_tables
 
 
 @dataclass(frozen=True)
 class Report:
-    """Where the reports of a run lie."""
+    """Where the reports of a run lie, and the run that they were made of."""
 
+    run: Run
     html: Path
     claims: Path
     markdown: Path
@@ -42,7 +43,8 @@ def write_report(folder: Path) -> Report:
     }
     for name, text in pages.items():
         write_atomically(folder / name, text)
-    return Report(*(folder / name for name in pages), tuple(tables), tuple(pictures))
+    html_path, claims_path, markdown_path = (folder / name for name in pages)
+    return Report(run, html_path, claims_path, markdown_path, tuple(tables), tuple(pictures))
 
 
 def _write_plot(folder: Path, plot: Plot) -> list[Path]:

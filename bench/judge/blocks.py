@@ -3,8 +3,10 @@
 Three things that look alike in a table are kept apart: a value, a failed cell (NaN), and nothing (never run, or not measured).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 
@@ -13,6 +15,9 @@ from paragone.bench.judge.stability import Stability, stability, stability_measu
 from paragone.bench.longtable import entry_name
 from paragone.bench.metrics.table import METRICS, Metric, split_share
 from paragone.bench.records import REFERENCE, Manifest, Measurement, Record
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 BASE_VARIANTS = ("", "lr1")
 """Variants in which a contender runs with its own learning rates; rankings and orders look at these alone."""
@@ -62,6 +67,17 @@ class Track:
     measured: dict[Key, Measurement] = field(repr=False)
     stability: dict[str, Stability] = field(repr=False, default_factory=dict)
     _outcomes: dict[tuple[str, str], dict[int, float]] = field(repr=False, compare=False, default_factory=dict)
+    answers: dict[tuple[object, ...], Any] = field(repr=False, compare=False, default_factory=dict)
+    """What has been asked of this track before, see `remembered`."""
+
+    @cached_property
+    def shares(self) -> dict[str, list[float]]:
+        """Metric -> shares of the budget at which it was measured, ascending."""
+        names = {key[3] for key, m in self.measured.items() if m.value is not None}
+        found: dict[str, list[float]] = {}
+        for metric, share in sorted(split_share(name) for name in names):
+            found.setdefault(metric, []).append(share)
+        return found
 
     def measurement(self, entry: Entry, metric: str, seed: int) -> Measurement | None:
         """The sampler's own measurement, else the one of the whole cell (empty sampler), which its default entry shows."""
@@ -133,6 +149,19 @@ def tracks(records: Sequence[Record], manifest: Manifest | None = None) -> list[
         by_name.setdefault(record.cell.track, []).append(record)
     targets = manifest.suite.get("stability") if manifest is not None else None
     return [_track(name, own, targets) for name, own in by_name.items()]
+
+
+def remembered(function: Callable[Concatenate[Track, P], T]) -> Callable[Concatenate[Track, P], T]:
+    """A pure function of a track whose answers are kept with the track; its other arguments must be hashable."""
+
+    @wraps(function)
+    def asked(track: Track, *args: P.args, **named: P.kwargs) -> T:
+        key = (function.__qualname__, *args, *sorted(named.items()))
+        if key not in track.answers:
+            track.answers[key] = function(track, *args, **named)
+        return cast(T, track.answers[key])
+
+    return asked
 
 
 def definition(metric: str) -> Metric:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from paragone.bench.judge.blocks import Entry, Track
+from paragone.bench.judge.blocks import Entry, Track, remembered
 from paragone.bench.judge.claims.claim import Claim
 from paragone.bench.judge.components import Missing, components
 from paragone.bench.judge.curves import AXES, shares
@@ -127,10 +127,11 @@ def _compared(track: Track, better: str, worse: str, axis: str) -> AtAxis | None
     return AtAxis(axis, float(np.exp(high)), better, worse, float(ratio), float(down), float(up), float(p[-1]), flip)
 
 
+@remembered
 def _curves(track: Track, side: str, axis: str) -> dict[int, tuple[Array, Array]]:
     """Seed -> (log amounts, log FID) of a side's best entry that has the whole curve."""
     measured = shares(track, "fid")
-    having = [at_share("fid", share) for share in measured]
+    having = tuple(at_share("fid", share) for share in measured)
     chosen = group_blocks(track, side, "fid", "best", having=having).chosen
     curves = {}
     for seed, entries in chosen.items():

@@ -15,7 +15,7 @@ from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
 from paragone.bench.judge.intervals import centre
 from paragone.bench.judge.orderings import Better, Pair, compare
 from paragone.bench.judge.significance import holm
-from paragone.bench.metrics.table import at_share, split_share
+from paragone.bench.metrics.table import at_share
 
 AXES = ("train_s", "train_steps", "train_samples")
 CURVE_COLUMNS = (
@@ -30,8 +30,7 @@ DOUBLING_GAIN = 1.05
 
 def shares(track: Track, metric: str = "fid") -> list[float]:
     """Budget shares at which the metric was measured, ascending."""
-    names = {key[3] for key, m in track.measured.items() if m.value is not None and split_share(key[3])[0] == metric}
-    return sorted(split_share(name)[1] for name in names)
+    return list(track.shares.get(metric, ()))
 
 
 def quality_curve(track: Track, metric: str = "fid") -> pd.DataFrame:
@@ -115,7 +114,7 @@ def still_improving(track: Track, metric: str, groups: Sequence[str]) -> tuple[s
 
 def _groups(track: Track, metric: str, share: float) -> dict[str, Blocks]:
     """Groups that finished in every seed at a share, from entries that have the whole curve."""
-    curve = [at_share(metric, other) for other in shares(track, metric)]
+    curve = tuple(at_share(metric, other) for other in shares(track, metric))
     found = {group: group_blocks(track, group, at_share(metric, share), "best", having=curve) for group in MEMBERS}
     log = definition(metric).scale == "log"
     return {

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from paragone.bench.judge.blocks import EVERYBODY, Entry, Track, definition
+from paragone.bench.judge.blocks import EVERYBODY, Entry, Track, definition, remembered
 from paragone.bench.judge.gate import gate_entry
 from paragone.bench.judge.intervals import Scale, centre
 from paragone.bench.judge.ranking import OUTSIDE_BUDGET
@@ -53,8 +53,9 @@ class Blocks:
     out_of_choice: bool = False
 
 
+@remembered
 def group_blocks(
-    track: Track, side: str, metric: str, view: View, having: Sequence[str] = (), under: Limit | None = None
+    track: Track, side: str, metric: str, view: View, having: tuple[str, ...] = (), under: Limit | None = None
 ) -> Blocks:
     """The side's values of a metric in every seed of the track.
 

@@ -16,7 +16,7 @@ either (that would treble its n without a new image): the row of the same seed i
 
 from dataclasses import dataclass
 
-from paragone.bench.judge.blocks import Entry, Track
+from paragone.bench.judge.blocks import Entry, Track, remembered
 from paragone.bench.judge.intervals import clopper_pearson
 from paragone.bench.records import Measurement
 
@@ -41,6 +41,7 @@ def gate(track: Track) -> dict[str, Gate]:
     return {entry.name: gate_entry(track, entry) for entry in track.entries}
 
 
+@remembered
 def gate_entry(track: Track, entry: Entry) -> Gate:
     """The gate's answer on one entry."""
     floor = track.entry(FLOOR)

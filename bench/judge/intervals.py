@@ -12,6 +12,7 @@ replicates the bootstrap has too few values to draw from
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -64,9 +65,9 @@ def bca_limits(
     Values are sorted first: the same draws then hit the same values in whatever order the replicates come.
     """
     values = np.sort(np.asarray(x, dtype=float), axis=-1)
-    draws = generator if generator is not None else np.random.default_rng(_SEED)
     estimate = np.asarray(estimator(values))
-    picks = draws.integers(values.shape[-1], size=(resamples, values.shape[-1]))
+    size = (resamples, values.shape[-1])
+    picks = _picks(size) if generator is None else generator.integers(size[1], size=size)
     replicates = np.sort(estimator(values[..., picks]), axis=-1)  # (..., resamples)
     below = (replicates < estimate[..., None]).mean(axis=-1) + (replicates == estimate[..., None]).mean(axis=-1) / 2
     bias = ndtri(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples))
@@ -78,6 +79,12 @@ def bca_limits(
         index = np.clip(np.floor(share * (resamples - 1) + 0.5).astype(int), 0, resamples - 1)
         limits.append(np.take_along_axis(replicates, index[..., None], axis=-1)[..., 0])
     return estimate, limits[0], limits[1]
+
+
+@lru_cache(maxsize=8)
+def _picks(size: tuple[int, int]) -> NDArray[np.int64]:
+    """Replicates of the fixed seed: drawn once for all problems of a size."""
+    return np.random.default_rng(_SEED).integers(size[1], size=size)
 
 
 def _acceleration(values: Array, estimator: Estimator) -> Array:

@@ -67,13 +67,22 @@ def sign_flip(e: Array, generator: np.random.Generator | None = None) -> float:
     e = np.sort(e)
     total, slack = e.sum(), 1e-9 * np.abs(e).sum()
     if e.size > EXACT_BLOCKS:
-        draws = generator if generator is not None else np.random.default_rng(_SEED)
-        parts = (draws.integers(2, size=(FLIPS // 20, e.size), dtype=np.int8) for _ in range(20))
-        extreme = sum(np.count_nonzero((2.0 * part - 1) @ e >= total - slack) for part in parts)
+        patterns = _patterns(e.size) if generator is None else _drawn(generator, e.size)
+        extreme = sum(np.count_nonzero((2.0 * part - 1) @ e >= total - slack) for part in patterns)
         return float((1 + extreme) / (1 + FLIPS))
     left, right = _signed_sums(e[: e.size // 2]), np.sort(_signed_sums(e[e.size // 2 :]))
     at_least = right.size - np.searchsorted(right, total - slack - left)
     return float(at_least.sum() / 2.0**e.size)
+
+
+@lru_cache(maxsize=2)
+def _patterns(blocks: int) -> list[NDArray[np.int8]]:
+    """The patterns of the fixed seed: drawn once for all tests of as many blocks."""
+    return _drawn(np.random.default_rng(_SEED), blocks)
+
+
+def _drawn(generator: np.random.Generator, blocks: int) -> list[NDArray[np.int8]]:
+    return [generator.integers(2, size=(FLIPS // 20, blocks), dtype=np.int8) for _ in range(20)]
 
 
 def _signed_sums(e: Array) -> Array:

@@ -1,0 +1,35 @@
+"""A report of 2,000 records: at most 20 s of one processor and 1 GB.
+
+The clock of the process is read, not the one on the wall: other work on the machine is not the report's.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.reports.many import many
+
+TRACKS, CONTENDERS, SEEDS = 10, 20, 10
+MOST_S, MOST_BYTES = 20.0, 1e9
+CODE = """
+import resource, sys
+from pathlib import Path
+from paragone.reports import write_report
+from paragone.reports.terminal import summary_text
+summary_text(write_report(Path(sys.argv[1])).run)
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.long
+def test_two_thousand_records(tmp_path: Path):
+    folder = many(tmp_path / "run", TRACKS, CONTENDERS, SEEDS)
+    assert len(list(folder.glob("cells/*.json"))) == 2000
+    done = subprocess.run([sys.executable, "-c", CODE, str(folder)], capture_output=True, text=True, check=True)
+    seconds, peak_bytes = (float(word) for word in done.stdout.split())
+    assert seconds <= MOST_S
+    assert peak_bytes <= MOST_BYTES
+    assert len((folder / "report.html").read_bytes()) < 30e6
