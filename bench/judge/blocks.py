@@ -155,7 +155,7 @@ def remembered(function: Callable[Concatenate[Track, P], T]) -> Callable[Concate
     """A pure function of a track whose answers are kept with the track; its other arguments must be hashable."""
 
     @wraps(function)
-    def asked(track: Track, *args: P.args, **named: P.kwargs) -> T:
+    def asked(track: Track, /, *args: P.args, **named: P.kwargs) -> T:
         key = (function.__qualname__, *args, *sorted(named.items()))
         if key not in track.answers:
             track.answers[key] = function(track, *args, **named)
