@@ -14,7 +14,7 @@ from PIL import Image
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.verdicts import Verdict
 from paragone.bench.metrics.table import Metric
-from paragone.reports import claims, facts, guide, method, style
+from paragone.reports import claims, facts, guide, method, steadiness, style
 from paragone.reports.chart import Plot
 from paragone.reports.page import TEMPLATES, badge, linked, mark, template
 from paragone.reports.plots import sheet_order
@@ -23,8 +23,8 @@ from paragone.reports.samples import samples_of, strips
 from paragone.reports.scoreboard import Cell, Row, Scoreboard, measures, scoreboard
 
 SECTIONS = (
-    ("samples", "Samples"), ("rankings", "Rankings"), ("trade-offs", "Trade-offs"), ("choose", "Choose"), ("claims", "Claims"),
-    ("trust", "Can I trust it?"), ("how", "How"), ("failures", "Failures"),
+    ("samples", "Samples"), ("rankings", "Rankings"), ("trade-offs", "Trade-offs"), ("stability", "Stability"),
+    ("choose", "Choose"), ("claims", "Claims"), ("trust", "Can I trust it?"), ("how", "How"), ("failures", "Failures"),
 )  # fmt: skip
 PIXELATED_BELOW = 32
 """Tiles narrower than this are enlarged with hard edges."""
@@ -42,7 +42,8 @@ def render(
         commit=style.line(run.manifest.commit, 60)[:12] or "not under git",
         finished=method.finished(run),
         headline=method.headline(run),
-        sections=SECTIONS,
+        sections=[s for s in SECTIONS if s[0] != "stability" or any(track["stability"] for track in tracks)],
+        stability_heads=steadiness.HEADS,
         incomplete=method.incomplete(run),
         many=len(tracks) > 1,
         tracks=tracks,
@@ -75,11 +76,10 @@ def _track(run: Run, track: Track, plots: Sequence[Plot]) -> dict[str, Any]:
         "competitors": [row for row in rows if row["kind"] != "reference"],
         "references": [row for row in rows if row["kind"] == "reference"],
         "measures": {"columns": columns, "rows": [(entry.name, [(_exact(v), t) for v, t in cells]) for entry, cells in table]},
-        "plots": [
-            {"name": plot.name, "finding": plot.finding, "measure": plot.measure, "svg": Markup(plot.svg)}
-            for plot in plots
-            if not plot.name.endswith("-samples")
-        ],
+        "plots": [_plot(plot) for plot in plots if not plot.name.endswith(("-samples", "-stability"))],
+        "stability": steadiness.table(track),
+        "stability_note": steadiness.note(track),
+        "stability_plots": [_plot(plot) for plot in plots if plot.name.endswith("-stability")],
         "crossovers": facts.crossings(track),
         "choices": _choices(track),
         "candidates": _candidates(track),
@@ -88,6 +88,10 @@ def _track(run: Run, track: Track, plots: Sequence[Plot]) -> dict[str, Any]:
         "floor": facts.floor_line(track),
         "gate_summary": facts.gate_summary(list(answers.values()), references),
     }
+
+
+def _plot(plot: Plot) -> dict[str, Any]:
+    return {"name": plot.name, "finding": plot.finding, "measure": plot.measure, "svg": Markup(plot.svg)}
 
 
 def _advice(choice: guide.Choice) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.verdicts import Verdict
-from paragone.reports import claims, facts, guide, method, style
+from paragone.reports import claims, facts, guide, method, steadiness, style
 from paragone.reports.chart import Plot
 from paragone.reports.markup import table, text
 from paragone.reports.run import Run, Track
@@ -87,9 +87,19 @@ def _track(track: Track, plots: Sequence[Plot], where: str) -> list[str]:
         f"## Trade-offs{where}",
         "\n".join(f"- {_link(plot)}" for plot in others) or "Nothing was measured that could be drawn.",
         text(facts.crossings(track)),
+        *_stability(track, where),
         f"## Choose{where}",
         _choices(track),
     ]
+
+
+def _stability(track: Track, where: str) -> list[str]:
+    rows = steadiness.table(track)
+    if not rows:
+        return []
+    heads = ["contender", *(f"{number} {head}".strip() for number, head, _ in steadiness.HEADS)]
+    cells = [[text(row["name"]), *(text(f"{value} {more}".strip()) for value, more in row["cells"])] for row in rows]
+    return [f"## Stability{where}", text(steadiness.note(track), 800), table(heads, cells, range(1, len(heads)))]
 
 
 def _ranking(track: Track) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from paragone.bench.judge.intervals import Interval
-from paragone.reports import chart, style
+from paragone.reports import chart, steadiness, style
 from paragone.reports.chart import INK, MUTED, Box, Canvas, Plot
 from paragone.reports.findings import (
     BLURRY,
@@ -38,6 +38,7 @@ def figures(run: Run, track: Track) -> list[Plot]:
             quality_against_speed(track),
             memory(track),
             sharpness(track),
+            steadiness.figure(track),
         ]
     return [plot for plot in made if plot is not None]
 
