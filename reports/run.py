@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from paragone.bench.judge import blocks
-from paragone.bench.judge.intervals import Interval, centre
+from paragone.bench.judge.intervals import Interval, Scale, centre, middle
 from paragone.bench.judge.ranking import rankings
 from paragone.bench.judge.verdicts import Verdict, verdicts
 from paragone.bench.longtable import entry_name, long_table
@@ -103,14 +103,12 @@ class Track:
 
     def _find_centre(self, entry: Entry, metric: str) -> Interval | None:
         values = self.values(entry, metric)
-        known = METRICS.get(metric.partition("@")[0])
-        log = known is not None and known.scale == "log" and min(values, default=0.0) > 0
-        return centre(values, "log" if log else "identity") if values else None
+        return centre(values, _scale(values, metric)) if values else None
 
     def value(self, entry: Entry, metric: str) -> float | None:
         """The mean of `centre` alone."""
-        found = self.centre(entry, metric)
-        return found.value if found else None
+        values = self.values(entry, metric)
+        return middle(values, _scale(values, metric)) if values else None
 
     def ranked(self, entry: Entry, metric: str) -> pd.Series | None:
         """The entry's row of the ranking by a metric, None where it has none."""
@@ -197,6 +195,12 @@ class Run:
             looks=style.looks([(entry.name, entry.family) for entry in entries]),
             _values=values,
         )
+
+
+def _scale(values: Sequence[float], metric: str) -> Scale:
+    """The metric's scale; plain where a value has no logarithm."""
+    known = METRICS.get(metric.partition("@")[0])
+    return "log" if known is not None and known.scale == "log" and min(values) > 0 else "identity"
 
 
 def is_named(entry: Entry, reference: str) -> bool:

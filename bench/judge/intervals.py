@@ -116,6 +116,16 @@ def centre(x: ArrayLike, scale: Scale = "identity", level: float = 0.95) -> Inte
     return Interval(*(float(limit) for limit in limits))
 
 
+def middle(x: ArrayLike, scale: Scale = "identity") -> float:
+    """The value of `centre` alone, without the work of its interval."""
+    values = np.asarray(x, dtype=float)
+    if scale == "log":
+        return float(np.exp(middle(np.log(values))))
+    if values.size < 2:
+        return float(values[0]) if values.size else np.nan
+    return float(interquartile_mean(values) if values.size >= MANY_BLOCKS else values.mean())
+
+
 def clopper_pearson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Exact limits of a share (Clopper and Pearson 1934): 0 of 5 is [0, .52], not "never"."""
     if not 0 <= successes <= n or n == 0:

@@ -282,6 +282,11 @@ def compare(
     )  # fmt: skip
 
 
+def advantage(first: ArrayLike, second: ArrayLike, better: Better, scale: Scale = "log") -> Array:
+    """By how much `first` is ahead in each block, (n,): the d of a `Pair`."""
+    return _advantage(np.asarray(first, dtype=float), np.asarray(second, dtype=float), better, 0.0, scale)[0]
+
+
 def _advantage(first: Array, second: Array, better: Better, margin: float, scale: Scale) -> tuple[Array, Array, Array]:
     """Advantage of `first` in each block, and the thresholds in both directions, (n,) each."""
     large, small = (second, first) if better == "lower" else (first, second)

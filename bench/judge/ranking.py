@@ -22,12 +22,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from paragone.bench.judge.blocks import Entry, Track, definition, tracks
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.intervals import Interval, centre
-from paragone.bench.judge.orderings import Better, compare
-from paragone.bench.judge.significance import holm
+from paragone.bench.judge.orderings import Better, advantage
+from paragone.bench.judge.significance import holm, means_above_zero
 from paragone.bench.metrics.table import Metric
 from paragone.bench.records import Manifest, Record
 
@@ -124,7 +125,7 @@ def _sorted(rows: list[Row], known: Metric) -> list[Row]:
 
 def _with_ranks(rows: list[Row], known: Metric) -> list[Row]:
     """Ranks and rank intervals of rows that stand in order."""
-    pairs = {(i, j): _compared(rows[i], rows[j], known) for i, j in combinations(range(len(rows)), 2)}
+    pairs = _compared(rows, known)
     ranks = rank_intervals(pairs, len(rows))
     return [Row(row.entry, row.values, row.summary, row.status, rank) for row, rank in zip(rows, ranks, strict=True)]
 
@@ -140,14 +141,28 @@ def rank_intervals(pairs: Mapping[tuple[int, int], Compared], count: int) -> lis
     return [(rank, min(rank, low), max(rank, high)) for rank, (low, high) in zip(ranks, limits, strict=True)]
 
 
-def _compared(first: Row, second: Row, known: Metric) -> Compared:
-    """Two rows over the seeds that both have."""
+def _compared(rows: Sequence[Row], known: Metric) -> dict[tuple[int, int], Compared]:
+    """Every two rows over the seeds that both have; `near_tie` as `Pair.equivalent` with the margin `NEAR_TIE`."""
+    places = list(combinations(range(len(rows)), 2))
+    d = [_lead(rows[i], rows[j], known) for i, j in places]
+    tested = [k for k, x in enumerate(d) if x.size >= 2]
+    # One-sided towards who leads: towards the other one p is at least a half.
+    towards = [d[k] if d[k].sum() > 0 else -d[k] for k in tested]
+    p = {k: min(1.0, 2 * one_sided) for k, one_sided in zip(tested, means_above_zero(towards), strict=True)}
+    # A mean outside the margin cannot be shown to lie inside.
+    margin = np.log1p(NEAR_TIE)
+    close = [k for k in tested if known.scale == "log" and abs(d[k].mean()) < margin]
+    limits = zip(*(means_above_zero([margin - sign * d[k] for k in close]) for sign in (1.0, -1.0)), strict=True)
+    near = {k for k, both in zip(close, limits, strict=True) if max(both) <= LEVEL}
+    return {pair: Compared(p.get(k, 1.0), k in near) for k, pair in enumerate(places)}
+
+
+def _lead(first: Row, second: Row, known: Metric) -> NDArray[np.float64]:
+    """Advantage of the first row over the second in each seed that both have."""
     seeds = [seed for seed in first.values if seed in second.values]
     a, b = ([row.values[seed] for seed in seeds] for row in (first, second))
     better: Better = "higher" if known.direction == "higher" else "lower"
-    plain = compare(first.entry.name, second.entry.name, a, b, better=better, scale=known.scale)
-    near = known.scale == "log" and compare("", "", a, b, better=better, margin=NEAR_TIE).equivalent
-    return Compared(plain.p_two_sided, near)
+    return advantage(a, b, better, known.scale)
 
 
 def _limits(place: int, entries: int, pairs: Mapping[tuple[int, int], Compared]) -> tuple[int, int]:

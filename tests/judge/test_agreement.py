@@ -18,6 +18,8 @@ from paragone.bench.judge.significance import (
     blocks_needed,
     detectable_mean,
     holm,
+    mean_above_zero,
+    means_above_zero,
     sign_flip,
     sign_test,
 )
@@ -195,3 +197,11 @@ def test_pages_l_of_the_cotton_fibres():
     assert found.statistic == 158 == 51 + 53 + 54  # by hand: ranks 2 1 4 5 3, 2 1 3 5 4, 1 3 2 4 5, times 1 to 5
     assert found.pvalue == pytest.approx(page_tail(5, 3)[158])
     assert found.pvalue < 0.01
+
+
+def test_many_problems_at_once_are_the_same_as_one_by_one():
+    """Sizes on both sides of every border between tests, ties and all zeros among them."""
+    generator = np.random.default_rng(5)
+    problems = [generator.standard_normal(n) + shift for n in (2, 5, 13, 14, 20, 33, 33, 50) for shift in (0.0, 0.3)]
+    problems += [np.zeros(40), np.round(generator.standard_normal(40))]
+    assert means_above_zero(problems) == [mean_above_zero(e) for e in problems]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paragone.bench.judge.intervals import bca_limits, centre, clopper_pearson
+from paragone.bench.judge.intervals import bca_limits, centre, clopper_pearson, middle
 
 
 def test_clopper_pearson_refuses_what_is_no_share():
@@ -36,3 +36,10 @@ def test_centre_of_one_value_and_of_none():
 def test_centre_refuses_what_has_no_logarithm():
     with pytest.raises(ValueError, match="-1 has no logarithm"):
         centre([1.0, -1.0], "log")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 19, 20, 33])
+@pytest.mark.parametrize("scale", ["log", "identity"])
+def test_middle_is_the_value_of_centre(n, scale):
+    x = np.random.default_rng(n).lognormal(size=n)
+    assert middle(x, scale) == pytest.approx(centre(x, scale).value, nan_ok=True, rel=1e-12)
