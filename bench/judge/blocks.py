@@ -45,6 +45,19 @@ EVERYBODY = Entry("all entries", "", "all entries", REFERENCE, ablation=False, d
 """Not a row: what belongs to a track as a whole, such as the agreement of its metrics, is kept under this name."""
 
 
+def remembered(function: "Callable[Concatenate[Track, P], T]") -> "Callable[Concatenate[Track, P], T]":
+    """A pure function of a track whose answers are kept with the track; its other arguments must be hashable."""
+
+    @wraps(function)
+    def asked(track: "Track", /, *args: P.args, **named: P.kwargs) -> T:
+        key = (function.__qualname__, *args, *sorted(named.items()))
+        if key not in track.answers:
+            track.answers[key] = function(track, *args, **named)
+        return cast(T, track.answers[key])
+
+    return asked
+
+
 @dataclass(frozen=True)
 class Track:
     """The records of one track (base variants), by contender and seed.
@@ -66,7 +79,6 @@ class Track:
     records: dict[tuple[str, int], Record] = field(repr=False)
     measured: dict[Key, Measurement] = field(repr=False)
     stability: dict[str, Stability] = field(repr=False, default_factory=dict)
-    _outcomes: dict[tuple[str, str], dict[int, float]] = field(repr=False, compare=False, default_factory=dict)
     answers: dict[tuple[object, ...], Any] = field(repr=False, compare=False, default_factory=dict)
     """What has been asked of this track before, see `remembered`."""
 
@@ -86,18 +98,13 @@ class Track:
             return self.measured.get((entry.contender, seed, "", metric))
         return own
 
+    @remembered
     def outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
         """Seed -> value, NaN where the cell failed; seeds never run or not measured are absent.
 
         A failed cell counts only for the metrics that the entry owes: those it was asked for in some cell. Stability is a
         statement about many cells, in which failures are counted already.
         """
-        key = entry.name, metric
-        if key not in self._outcomes:
-            self._outcomes[key] = self._find_outcomes(entry, metric)
-        return self._outcomes[key]
-
-    def _find_outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
         if entry is EVERYBODY or definition(metric).group == "stability":
             own = {seed: self.measurement(entry, metric, seed) for seed in self.seeds}
             return {seed: m.value for seed, m in own.items() if m is not None and m.value is not None}
@@ -149,19 +156,6 @@ def tracks(records: Sequence[Record], manifest: Manifest | None = None) -> list[
         by_name.setdefault(record.cell.track, []).append(record)
     targets = manifest.suite.get("stability") if manifest is not None else None
     return [_track(name, own, targets) for name, own in by_name.items()]
-
-
-def remembered(function: Callable[Concatenate[Track, P], T]) -> Callable[Concatenate[Track, P], T]:
-    """A pure function of a track whose answers are kept with the track; its other arguments must be hashable."""
-
-    @wraps(function)
-    def asked(track: Track, /, *args: P.args, **named: P.kwargs) -> T:
-        key = (function.__qualname__, *args, *sorted(named.items()))
-        if key not in track.answers:
-            track.answers[key] = function(track, *args, **named)
-        return cast(T, track.answers[key])
-
-    return asked
 
 
 def definition(metric: str) -> Metric:
