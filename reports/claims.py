@@ -14,8 +14,9 @@ from paragone.bench.judge.verdicts import Verdict
 from paragone.reports import facts, style
 from paragone.reports.run import Run
 
-_OF_A_TEST = re.compile(r",? p [=<] [^()]*\([^()]*\)")
-"""The p and the brackets with test, n and blocks in a sentence of the judge: they stand in the tables."""
+_OF_A_TEST = re.compile(r" by (a factor )?nan|,? p [=<] [^()]*\([^()]*\)")
+"""The p and the brackets with test, n and blocks in a sentence of the judge: they stand in the tables. An effect of cells that
+all failed is none."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A verdict with its evidence as a template shows it: one picture, one sentence, and everything behind them in tables."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,8 @@ def _estimated(e: Estimate, component: Component, verdict: Verdict) -> Bar:
     value, low, high = e.summary
     exact = verdict.claim.kind == "property"
     mean = Interval(value, math.nan, math.nan) if exact else e.summary
-    span = f"{min(e.values):.4g} to {max(e.values):.4g}" if min(e.values) != max(e.values) else f"{e.values[0]:.4g}"
+    held = [v for v in e.values if not math.isnan(v)]
+    span = f"{min(held):.4g}" + (f" to {max(held):.4g}" if max(held) > min(held) else "") if held else "no seed finished"
     text = span if exact else f"{style.number(value)} {style.interval(low, high)}".strip()
     colour = page.colour(_family(component, e.name.split(" over ")[0]))
     return Bar(e.name, text, colour, mean, e.values, tuple(o.summary for o in others))
@@ -168,12 +170,17 @@ def _scale(component: Component, claim: Claim) -> Scale:
     """Equality, the margin, and which end speaks for the claim."""
     pair = component.pairs[0]
     log = pair.scale == "log"
-    threshold, mirrored = (float(np.mean(x)) if x else 0.0 for x in (pair.threshold, pair.mirrored))
+    threshold, mirrored = (_mean_of(x) for x in (pair.threshold, pair.mirrored))
     low, high = (math.exp(-mirrored), math.exp(threshold)) if log else (-mirrored, threshold)
     ends = ("◂ against the claim", "for the claim ▸")
     if claim.kind == "parity":
         return Scale(log, 1.0 if log else 0.0, (low, None), ends)
     return Scale(log, 1.0 if log else 0.0, (low, high) if claim.margin else None, ends)
+
+
+def _mean_of(values: Sequence[float]) -> float:
+    held = [value for value in values if not math.isnan(value)]
+    return float(np.mean(held)) if held else 0.0
 
 
 def _shade(claim: Claim) -> str:
@@ -209,6 +216,8 @@ def _facts(verdict: Verdict) -> list[tuple[str, str]]:
         said.append(("Numbers", verdict.evidence))
     if verdict.tested:
         said.append(("Test", facts.test_line(verdict)))
+    if not math.isnan(verdict.omnibus):
+        said.append(("Page's L", f"p = {style.probability(verdict.omnibus)} for the whole order; shown, decides nothing"))
     if not math.isnan(verdict.detectable_effect):
         said.append(("What this run could see", facts.power_line(verdict)))
     if verdict.remedy:

@@ -274,7 +274,10 @@ def test_line(verdict: Verdict) -> str:
 
 def power_line(verdict: Verdict) -> str:
     """The smallest effect that so many seeds of this noise would show."""
-    told = f"a factor of {style.number(verdict.detectable_effect)} between neighbours"
+    estimates = [e for component in verdict.components for e in component.estimates]
+    log = any(pair.scale == "log" for pair in verdict.pairs) or any(e.scale == "log" for e in estimates)
+    where = "between neighbours" if verdict.pairs else "from what the claim allows"
+    told = f"a {'factor' if log else 'difference'} of {style.number(verdict.detectable_effect)} {where}"
     if verdict.detectable_corrected == verdict.detectable_corrected:
         told += f", {style.number(verdict.detectable_corrected)} after correction"
     return told + (f"; {style.plural(verdict.blocks_needed, 'seed')} would show what was seen" if verdict.blocks_needed else "")

@@ -16,7 +16,7 @@ from paragone.reports import claims, guide, write_report
 from paragone.reports.evidence import deciding
 from paragone.reports.forest import LEFT, RIGHT, Bar, Scale, forest
 from paragone.reports.run import Run, load
-from tests.builders import make_run, planned
+from tests.builders import CONTENDERS, make_run, planned
 from tests.reports.folders import HOSTILE, suited, write_folder
 from tests.reports.test_report import Page
 
@@ -192,3 +192,16 @@ def test_interval_beyond_the_window_ends_in_an_arrow():
 def test_failed_seeds_have_no_dot():
     bar = Bar("a", "", "red", Interval(math.nan, math.nan, math.nan), (math.nan, 2.0))
     assert str(forest("x", "t", [bar], Scale(True, equal=1.0))).count('class="seed"') == 1
+
+
+@pytest.mark.parametrize(("seeds", "failed"), [(0, ()), (1, ()), (2, tuple(CONTENDERS))])
+def test_whole_with_nothing_one_seed_or_all_failed(tmp_path: Path, seeds: int, failed: tuple[str, ...]):
+    manifest, records = make_run(max(seeds, 1), failures=[(name, seed) for name in failed for seed in range(seeds)])
+    write_report(write_folder(tmp_path, suited(manifest), records if seeds else [], samples=False))
+    text = (tmp_path / "claims.html").read_text()
+    page = Page(text)
+    assert page.problems == []
+    assert page.open == []
+    assert {claim.id for claim in CLAIMS} <= {value.removeprefix("claim-") for _, name, value in page.attributes if name == "id"}
+    pictures = re.findall(r'<svg class="forest".*?</svg>', text, flags=re.S)
+    assert not any("nan" in picture for picture in pictures)

@@ -11,7 +11,6 @@ import pytest
 
 from tests.reports.many import many
 
-TRACKS, CONTENDERS, SEEDS = 10, 20, 10
 MOST_S, MOST_BYTES = 20.0, 1e9
 CODE = """
 import resource, sys
@@ -25,8 +24,9 @@ print(used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
 
 
 @pytest.mark.long
-def test_two_thousand_records(tmp_path: Path):
-    folder = many(tmp_path / "run", TRACKS, CONTENDERS, SEEDS)
+@pytest.mark.parametrize(("tracks", "contenders", "seeds"), [(10, 20, 10), (1, 40, 50)])
+def test_two_thousand_records(tmp_path: Path, tracks: int, contenders: int, seeds: int):
+    folder = many(tmp_path / "run", tracks, contenders, seeds)
     assert len(list(folder.glob("cells/*.json"))) == 2000
     done = subprocess.run([sys.executable, "-c", CODE, str(folder)], capture_output=True, text=True, check=True)
     seconds, peak_bytes = (float(word) for word in done.stdout.split())
