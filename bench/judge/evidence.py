@@ -14,7 +14,7 @@ from paragone.bench.judge.significance import holm
 from paragone.bench.records import REFERENCE, Manifest, Record
 
 SAME, AHEAD = " ≈ ", " > "
-NOBODY = "no family of the document has a row"
+NOBODY = "nothing: none of these was measured"
 
 
 def claimed_order(claim: Claim) -> str:

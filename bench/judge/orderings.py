@@ -377,6 +377,8 @@ def describe(pair: Pair) -> str:
     low, high = pair.interval
     size = f"a factor {pair.effect:.3g}" if pair.scale == "log" else f"{pair.effect:.3g}"
     limits = "" if np.isnan(low) else f" [{low:.3g}, {high:.3g}]"
+    ahead = np.isnan(pair.effect) or pair.effect >= (1.0 if pair.scale == "log" else 0.0)
     kind = "parametric, " if pair.test == "paired t" else ""
     p = (f"p = {pair.p:.2g}" if pair.p >= 1e-4 else "p < 0.0001") + (f" for more than {pair.margin:.0%}" if pair.margin else "")
-    return f"{pair.better} ahead of {pair.worse} by {size}{limits}, {p} ({kind}{pair.test}, n = {pair.n}, blocks {pair.signs})"
+    told = f"{pair.better} ahead of {pair.worse} by {size}" if ahead else f"{pair.better} against {pair.worse}: {size}"
+    return f"{told}{limits}, {p} ({kind}{pair.test}, n = {pair.n}, blocks {pair.signs})"

@@ -48,6 +48,8 @@ def remedy(verdict: "Verdict") -> str:
         return "nothing: the difference is smaller than the margin that the claim asks for"
     if verdict.doubt:
         return "evidence of another kind: more seeds do not help"
+    if verdict.blocks_needed and verdict.blocks_needed <= verdict.n:
+        return "agreement of its metrics, and of the best with the typical contenders: each alone has seeds enough"
     if verdict.blocks_needed:
         return f"about {verdict.blocks_needed} seeds, if the effect is as large as seen here"
     return "no sensible number of seeds, if the effects are as small as seen here" if verdict.tested else "the missing measurement"
