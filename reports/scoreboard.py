@@ -16,7 +16,7 @@ HEADS: Mapping[str, tuple[str, str]] = {
     "sample_latency_s": ("Latency", "one sample"),
     "train_peak_rss_bytes": ("Memory", "peak in training"),
     "sample_peak_rss_bytes": ("Memory", "peak in sampling"),
-    "stability": ("Stability", "share of targets reached"),
+    "stability": ("Stability", "targets reached"),
     "train_joules": ("Energy", "training"),
 }
 """Which rankings stand in the table, in this order: the question each answers, and what was measured."""

@@ -215,7 +215,10 @@ def _test(verdict: Verdict) -> tuple[object, ...]:
 def _settled(verdict: Verdict, adjusted: float, strict: float, tests: int) -> Verdict:
     alpha = ALPHA / 2 / tests
     pairs = [pair for component in verdict.components for pair in component.pairs]
-    outcome: Outcome = verdict.verdict if adjusted <= ALPHA and not verdict.doubt else "undetermined"
+    significant = adjusted <= ALPHA
+    if not significant:
+        verdict = replace(verdict, doubt="")  # a doubt is about a result, and there is none
+    outcome: Outcome = verdict.verdict if significant and not verdict.doubt else "undetermined"
     tie = outcome == "undetermined" and not verdict.doubt and any(component.tie for component in verdict.components)
     settled = replace(
         verdict, verdict=outcome, badge="tie" if tie else outcome, p_adjusted=adjusted, p_holm=strict,
