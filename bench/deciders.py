@@ -3,9 +3,9 @@
 from paragone.bench.data import load
 from paragone.bench.judge.blocks import EVERYBODY
 from paragone.bench.judge.claims import Claim
-from paragone.bench.judge.components import NEEDED_FACTORS, NEEDED_SEEDS
 from paragone.bench.judge.derived import EXPONENTS
 from paragone.bench.judge.families import MEMBERS
+from paragone.bench.judge.stability import NEEDED_FACTORS, NEEDED_SEEDS
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.probes import owed_by
 from paragone.bench.suite import REFERENCES, SamplerKeys, Suite, Track, load_suite, shipped

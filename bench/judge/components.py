@@ -25,11 +25,11 @@ from paragone.bench.judge.families import VIEWS, Blocks, View, group_blocks
 from paragone.bench.judge.intervals import Interval, centre
 from paragone.bench.judge.orderings import Better, OrderVerdict, Outcome, Pair, compare, decide, order_verdict
 from paragone.bench.judge.significance import POWER, blocks_needed, detectable_mean, mean_above_zero, sign_test
+from paragone.bench.judge.stability import NEEDED_FACTORS, NEEDED_SEEDS
 from paragone.bench.metrics.table import Metric
 
 Array = NDArray[np.float64]
 ALPHA = 0.05
-NEEDED_SEEDS, NEEDED_FACTORS = 3, 3
 
 
 @dataclass(frozen=True)

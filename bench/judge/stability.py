@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from paragone.bench.judge.derived import Key
 from paragone.bench.judge.drawdown import excess_drawdown
 from paragone.bench.judge.intervals import centre, clopper_pearson
 from paragone.bench.metrics.table import METRICS, at_share, split_share
@@ -36,9 +37,6 @@ from paragone.bench.records import REFERENCE, Measurement, Record
 from paragone.bench.variants import StabilityKeys, learning_rate_factor
 
 Array = NDArray[np.float64]
-Key = tuple[str, int, str, str]
-"""(contender, seed, sampler, metric)."""
-
 FLOOR, HOPELESS = "held-out real", "independent pixels"
 NEEDED_SEEDS = NEEDED_FACTORS = 3
 HALF = 0.5
