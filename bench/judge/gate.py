@@ -51,10 +51,12 @@ def gate_entry(track: Track, entry: Entry) -> Gate:
     judged = [reason for reason in reasons if reason is not None]
     flagged = [reason for reason in judged if reason]
     if flagged:
-        return Gate(entry.name, True, True, f"{flagged[0]}; {len(flagged)} of {len(judged)} seeds memorised")
+        share = f"; {len(flagged)} of {len(judged)} seeds memorised" if len(judged) > 1 else ""
+        return Gate(entry.name, True, True, f"{flagged[0]}{share}")
     if not judged:
         return Gate(entry.name, False, False, "not judged: no samples were compared with the training data")
-    return Gate(entry.name, True, False, f"{len(judged)} of {len(judged)} seeds show no more copies than held-out real data")
+    seeds = f"in each of {len(judged)} seeds " if len(judged) > 1 else ""
+    return Gate(entry.name, True, False, f"{seeds}no more copies than held-out real data")
 
 
 def _reason(track: Track, entry: Entry, floor: Entry, seed: int) -> str | None:
