@@ -1,5 +1,7 @@
 """Which shipped suite can decide which claim: it has the rows that the claim names, and measures what the claim is about."""
 
+from functools import cache
+
 from paragone.bench.data import load
 from paragone.bench.judge.blocks import EVERYBODY
 from paragone.bench.judge.claims import Claim
@@ -17,8 +19,19 @@ SEEDS_FOR_A_VERDICT = 5
 
 def deciding_suites(claim: Claim) -> list[str]:
     """Names of the shipped suites that can decide the claim, those with enough seeds for a correction first."""
-    found = [suite for suite in map(load_suite, shipped()) if suite.name != "smoke" and not lacking(claim, suite)]
+    found = [suite for suite in _suites() if not lacking(claim, suite)]
     return [suite.name for suite in sorted(found, key=lambda s: (s.seeds < SEEDS_FOR_A_VERDICT, s.stability is not None, s.name))]
+
+
+@cache
+def _suites() -> tuple[Suite, ...]:
+    """The shipped suites that are made for verdicts, read once for all claims."""
+    return tuple(suite for suite in map(load_suite, shipped()) if suite.name != "smoke")
+
+
+@cache
+def _modality(data: str) -> str:
+    return load(data).spec.modality
 
 
 def lacking(claim: Claim, suite: Suite) -> str:
@@ -28,7 +41,7 @@ def lacking(claim: Claim, suite: Suite) -> str:
 
 
 def _lacking_on(claim: Claim, suite: Suite, track: Track) -> str:
-    if load(track.data).spec.modality != claim.modality:
+    if _modality(track.data) != claim.modality:
         return f"no {claim.modality} data"
     for side in claim.members:
         samplers = _samplers(side, suite, track)
@@ -53,8 +66,7 @@ def _samplers(side: str, suite: Suite, track: Track) -> list[tuple[str, str]]:
 
 def _run(name: str, suite: Suite) -> tuple[str, ...]:
     keys = suite.samplers.get(name, SamplerKeys())
-    offered = registered()[name].samplers
-    return (*(keys.judged or tuple(s for s in offered if s not in keys.timed)), *keys.timed)
+    return (*keys.of(registered()[name].samplers), *keys.timed)
 
 
 def _measured(name: str, sampler: str, suite: Suite) -> set[str]:

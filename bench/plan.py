@@ -164,7 +164,7 @@ def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int
     track = next(track for track in suite.tracks if track.name == cell.track)
     keys = suite.samplers.get(cell.contender, SamplerKeys())
     offered = () if cell.contender in REFERENCES else registered()[cell.contender].samplers
-    judged = keys.judged or tuple(sampler for sampler in offered if sampler not in keys.timed)
+    judged = keys.of(offered)
     elsewhere = tuple(sampler for sampler in judged if cell.seed not in keys.seeds.get(sampler, (cell.seed,)))
     judged = tuple(sampler for sampler in judged if sampler not in elsewhere)
     base = learning_rate_factor(cell.variant) == 1.0

@@ -75,6 +75,10 @@ class SamplerKeys(Frozen):
     curve: str | None = None
     seeds: dict[str, tuple[int, ...]] = Field(default={})
 
+    def of(self, offered: tuple[str, ...]) -> tuple[str, ...]:
+        """The samplers that are judged of those a contender offers: the ones named, else all that are not only timed."""
+        return self.judged or tuple(sampler for sampler in offered if sampler not in self.timed)
+
     @model_validator(mode="after")
     def _of_judged_samplers(self) -> "SamplerKeys":
         for name in self.seeds:

@@ -10,8 +10,7 @@ import numpy as np
 
 from paragone.bench.judge.blocks import Track, definition
 from paragone.bench.judge.claims import Claim
-from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
-from paragone.bench.judge.intervals import centre
+from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks, mean_over_seeds
 from paragone.bench.judge.orderings import compare
 from paragone.bench.judge.significance import holm
 from paragone.bench.judge.verdicts import Verdict
@@ -75,7 +74,7 @@ def best_choice(claim: Claim, track: Track) -> str:
         return ""
     whole.sort(key=lambda block: _cost(block, metric))
     best, *others = whole
-    told = f"{_named(best)}, {facts.label(metric)}: {style.number(_mean(best, metric))}"
+    told = f"{_named(best)}, {facts.label(metric)}: {style.number(mean_over_seeds(best, metric).value)}"
     close = [block.group for block, p in zip(others, _differences(best, others, metric), strict=True) if p > 0.05]
     return told + (f"; not told apart: {style.names(close)}" if close else "")
 
@@ -101,10 +100,6 @@ def _closeness(value: float, metric: str) -> float:
         return abs(float(np.log(max(value, 1e-12))))
     on_scale = float(np.log(value)) if known.scale == "log" else value
     return -on_scale if known.direction == "higher" else on_scale
-
-
-def _mean(block: Blocks, metric: str) -> float:
-    return centre(list(block.values.values()), definition(metric).scale).value
 
 
 def _named(block: Blocks) -> str:

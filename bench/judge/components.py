@@ -23,10 +23,9 @@ from paragone.bench.judge.blocks import Track, definition
 from paragone.bench.judge.claims.claim import Bounds, Claim, bounds_in_words, inside
 from paragone.bench.judge.families import VIEWS, Blocks, View, group_blocks
 from paragone.bench.judge.intervals import Interval, centre
-from paragone.bench.judge.orderings import Better, OrderVerdict, Outcome, Pair, compare, decide, order_verdict
+from paragone.bench.judge.orderings import OrderVerdict, Outcome, Pair, compare, decide, order_verdict
 from paragone.bench.judge.significance import POWER, blocks_needed, detectable_mean, mean_above_zero, sign_test
 from paragone.bench.judge.stability import NEEDED_FACTORS, NEEDED_SEEDS
-from paragone.bench.metrics.table import Metric
 
 Array = NDArray[np.float64]
 ALPHA = 0.05
@@ -159,7 +158,7 @@ def _orders(
 ) -> Component:
     known = definition(metric)
     found = [
-        order_verdict({side: values[side] for side in chain}, better=_better(known), margin=claim.margin, scale=known.scale)
+        order_verdict({side: values[side] for side in chain}, better=known.better, margin=claim.margin, scale=known.scale)
         for chain in chains
     ]
     pairs = tuple(pair for result in found for pair in result.pairs)
@@ -188,7 +187,7 @@ def _parity(
 ) -> Component:
     known = definition(metric)
     pairs = tuple(
-        compare(a, b, values[a], values[b], better=_better(known), margin=claim.margin, scale=known.scale) for a, b in chains
+        compare(a, b, values[a], values[b], better=known.better, margin=claim.margin, scale=known.scale) for a, b in chains
     )
     supported = max(1.0 if pair.failed[0] else pair.p_not_worse for pair in pairs)
     contradicted = min(1.0, len(pairs) * min(pair.p_reversed for pair in pairs))
@@ -311,7 +310,3 @@ def _needed(e: Estimate) -> int | None:
     if x.size < 2 or not bounds:
         return None
     return blocks_needed(float(min(abs(x.mean() - b) for b in bounds)), float(x.std(ddof=1)), ALPHA / 2)
-
-
-def _better(known: Metric) -> Better:
-    return "higher" if known.direction == "higher" else "lower"

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from paragone.bench.judge.blocks import Track, definition
-from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
+from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks, mean_over_seeds
 from paragone.bench.judge.intervals import centre
-from paragone.bench.judge.orderings import Better, Pair, compare
+from paragone.bench.judge.orderings import Pair, compare
 from paragone.bench.judge.significance import holm
 from paragone.bench.metrics.table import at_share
 
@@ -61,11 +61,11 @@ def leaders(track: Track, metric: str = "fid") -> pd.DataFrame:
         found = _groups(track, metric, share)
         if not found:
             continue
-        order = sorted(found, key=lambda group: _sign(metric) * _mean(found[group], metric))
+        order = sorted(found, key=lambda group: _sign(metric) * mean_over_seeds(found[group], metric).value)
         tests = holm([_compare(found[order[0]], found[other], metric).p_two_sided for other in order[1:]])
         close = [group for group, p in zip(order[1:], tests, strict=True) if p > 0.05]
         spent = np.median([_spent(track, group, share) for group in found])
-        rows.append((share, float(spent), order[0], _mean(found[order[0]], metric), ", ".join(close), not close))
+        rows.append((share, float(spent), order[0], mean_over_seeds(found[order[0]], metric).value, ", ".join(close), not close))
     return pd.DataFrame(rows, columns=list(LEADER_COLUMNS))
 
 
@@ -107,7 +107,11 @@ def still_improving(track: Track, metric: str, groups: Sequence[str]) -> tuple[s
     if definition(metric).scale != "log" or 0.5 not in found or 1.0 not in found:
         return ()
     half, whole = (_groups(track, metric, share) for share in (0.5, 1.0))
-    gains = {g: (_mean(half[g], metric) / _mean(whole[g], metric)) ** _sign(metric) for g in groups if g in half and g in whole}
+    gains = {
+        g: (mean_over_seeds(half[g], metric).value / mean_over_seeds(whole[g], metric).value) ** _sign(metric)
+        for g in groups
+        if g in half and g in whole
+    }
     growing = [group for group, gain in gains.items() if gain > DOUBLING_GAIN]
     return (f"at this budget: {', '.join(growing)} still gain more than 5 % a doubling",) if growing else ()
 
@@ -126,10 +130,9 @@ def _groups(track: Track, metric: str, share: float) -> dict[str, Blocks]:
 
 def _compare(first: Blocks, second: Blocks, metric: str) -> Pair:
     known = definition(metric)
-    better: Better = "higher" if known.direction == "higher" else "lower"
     seeds = [seed for seed in first.values if seed in second.values]
     a, b = ([block.values[seed] for seed in seeds] for block in (first, second))
-    return compare(first.group, second.group, a, b, better=better, scale=known.scale)
+    return compare(first.group, second.group, a, b, better=known.better, scale=known.scale)
 
 
 def _lead(pair: Pair) -> float:
@@ -150,10 +153,6 @@ def _spent(track: Track, group: str, share: float) -> float:
 
 def _median(values: dict[int, float]) -> float:
     return float(np.median(list(values.values()))) if values else float("nan")
-
-
-def _mean(block: Blocks, metric: str) -> float:
-    return centre(list(block.values.values()), definition(metric).scale).value
 
 
 def _sign(metric: str) -> float:

@@ -7,9 +7,8 @@ import numpy as np
 
 from paragone.bench.judge.blocks import Track, definition
 from paragone.bench.judge.claims.claim import Claim, bounds_in_words
-from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks
-from paragone.bench.judge.intervals import centre
-from paragone.bench.judge.orderings import Better, compare
+from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks, mean_over_seeds
+from paragone.bench.judge.orderings import compare
 from paragone.bench.judge.significance import holm
 from paragone.bench.records import REFERENCE, Manifest, Record
 
@@ -62,9 +61,8 @@ def measured_order(track: Track, metric: str, groups: Sequence[str] = tuple(MEMB
     if not whole and not broken:
         return NOBODY
     known = definition(metric)
-    better: Better = "higher" if known.direction == "higher" else "lower"
     tests = [
-        compare(a.group, b.group, *_shared(a, b), better=better, scale=known.scale).p_two_sided
+        compare(a.group, b.group, *_shared(a, b), better=known.better, scale=known.scale).p_two_sided
         for a, b in itertools.pairwise(whole)
     ]
     if len(track.seeds) < 2:
@@ -82,7 +80,7 @@ def sizes(track: Track, metric: str, groups: Sequence[str] = tuple(MEMBERS)) -> 
         return NOBODY
     parts = []
     for block in whole:
-        value, low, high = centre(list(block.values.values()), known.scale)
+        value, low, high = mean_over_seeds(block, metric)
         parts.append(f"{block.group} {_number(value)}" + ("" if np.isnan(low) else f" [{_number(low)}, {_number(high)}]"))
     return f"{known.label}: " + ", ".join([*parts, *(_broken(block) for block in broken)])
 
@@ -115,7 +113,7 @@ def _present(track: Track, metric: str, groups: Sequence[str]) -> tuple[list[Blo
     sound = [b for b in found if known.scale != "log" or not any(value <= 0 for value in b.values.values())]
     whole = [block for block in sound if not np.isnan(list(block.values.values())).any()]
     sign = -1.0 if known.direction == "higher" else 1.0
-    whole.sort(key=lambda block: sign * centre(list(block.values.values()), known.scale).value)
+    whole.sort(key=lambda block: sign * mean_over_seeds(block, metric).value)
     return whole, [block for block in sound if block not in whole]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from paragone.bench.judge.blocks import EVERYBODY, Entry, Track, definition, remembered
 from paragone.bench.judge.gate import gate_entry
-from paragone.bench.judge.intervals import Scale, centre
+from paragone.bench.judge.intervals import Interval, Scale, centre
 from paragone.bench.judge.ranking import OUTSIDE_BUDGET
 
 View = Literal["best", "typical"]
@@ -76,6 +76,11 @@ def group_blocks(
     values = {seed: mean_of(track, entries, metric, seed) for seed, entries in chosen.items()}
     missing = [seed for seed in track.seeds if seed not in values]
     return Blocks(side, values, _why_missing(track, side, metric, missing) if missing else "", chosen)
+
+
+def mean_over_seeds(block: Blocks, metric: str) -> Interval:
+    """Mean of a side's values on the metric's scale, with its 95 % interval; no failures."""
+    return centre(list(block.values.values()), definition(metric).scale)
 
 
 def members(track: Track, side: str) -> list[Entry]:

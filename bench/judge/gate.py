@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from paragone.bench.judge.blocks import Entry, Track, remembered
 from paragone.bench.judge.intervals import clopper_pearson
+from paragone.bench.judge.stability import FLOOR
 from paragone.bench.records import Measurement
 
-FLOOR = "held-out real"
 EXACT_MARGIN = 0.01
 NEAR_MARGIN = 0.02
 NEARNESS = 0.8

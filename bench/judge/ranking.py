@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from paragone.bench.judge.blocks import Entry, Track, definition, tracks
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.intervals import Interval, centre
-from paragone.bench.judge.orderings import Better, advantage
+from paragone.bench.judge.orderings import advantage
 from paragone.bench.judge.significance import holm, means_above_zero
+from paragone.bench.judge.stability import HOPELESS
 from paragone.bench.metrics.table import Metric
 from paragone.bench.records import Manifest, Record
 
@@ -37,7 +38,6 @@ COLUMNS = (
 )  # fmt: skip
 RANKED = ("fid", "sample_throughput_per_s", "sample_latency_s", "train_peak_rss_bytes", "sample_peak_rss_bytes")
 STABILITY = "stability"
-HOPELESS = "independent pixels"
 OUTSIDE_BUDGET = "outside parameter budget"
 MEMORISED = "memorised"
 NEAR_TIE = 0.05
@@ -161,8 +161,7 @@ def _lead(first: Row, second: Row, known: Metric) -> NDArray[np.float64]:
     """Advantage of the first row over the second in each seed that both have."""
     seeds = [seed for seed in first.values if seed in second.values]
     a, b = ([row.values[seed] for seed in seeds] for row in (first, second))
-    better: Better = "higher" if known.direction == "higher" else "lower"
-    return advantage(a, b, better, known.scale)
+    return advantage(a, b, known.better, known.scale)
 
 
 def _limits(place: int, entries: int, pairs: Mapping[tuple[int, int], Compared]) -> tuple[int, int]:

@@ -28,6 +28,11 @@ class Metric:
     source: str
     blind: str
 
+    @property
+    def better(self) -> Literal["lower", "higher"]:
+        """The direction in which comparisons read it; where none is better, as it stands: lower first."""
+        return "higher" if self.direction == "higher" else "lower"
+
 
 _N = "N generated items against the whole test split"
 _PRD = "Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3"
