@@ -2,6 +2,7 @@
 
 Schema history (a reader refuses every version but its own, with words for each case):
     1  first version
+    2  budgets in flops and joules; net memory is over the empty twin's; timing says whether a cell's times can be trusted
 """
 
 import json
@@ -13,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from paragone.bench.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+Axis = Literal["seconds", "steps", "samples", "flops", "joules"]
 REFERENCE = "reference"
 """The family of rows that compete with nobody."""
 
@@ -72,13 +74,19 @@ class Failure(Frozen):
 
 
 class Audit(Frozen):
-    """Budget asked and spent, on every axis; `overrun` and `last_update` are in the unit of `axis`."""
+    """Budget asked and spent, on every axis (None: could not be counted); `overrun` and `last_update` are in the unit of `axis`.
 
-    axis: Literal["seconds", "steps", "samples"]
+    `last_update` is the largest amount by which the spending can grow before the budget is looked at again: one update, and on
+    joules one tick of the counter where that is longer.
+    """
+
+    axis: Axis
     asked: float
     spent_s: float
     spent_steps: int
     spent_samples: int
+    spent_flops: float | None = None
+    spent_joules: float | None = None
     overrun: float
     last_update: float
     parameters_asked: int | None
@@ -88,6 +96,25 @@ class Audit(Frozen):
     def held(self) -> bool:
         """True where the budget was overrun by no more than one update."""
         return self.overrun <= self.last_update
+
+
+class Timing(Frozen):
+    """Whether the times of a cell can be compared with those of others, and how fast its machine was.
+
+    `control_s` is the time of the control workload before and after the cell; shares are of the time of the cell's own cores
+    from the first to the second (None: cannot be read here).
+    """
+
+    control_s: tuple[float, float]
+    steal_share: float | None = None
+    foreign_share: float | None = None
+    invalid: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """True where nothing speaks against the times."""
+        return not self.invalid
 
 
 class Record(Frozen):
@@ -104,6 +131,7 @@ class Record(Frozen):
     flags: tuple[str, ...] = ()
     failure: Failure | None = None
     audit: Audit | None = None
+    timing: Timing | None = None
     width: int | None = None
     measurements: tuple[Measurement, ...]
     seconds_by_phase: dict[str, float] = Field(description="wall seconds: start, data, build, train, sample, measure ...")
@@ -127,6 +155,9 @@ class Manifest(Frozen):
     commit: str
     order: tuple[str, ...] = Field(description="ids of all cells, in the order they were started")
     references: tuple[str, ...]
+    twins: dict[str, dict[str, float]] = Field(
+        default={}, description="by track, peak memory in bytes of the empty twin in each phase: a cell that trains nothing"
+    )
     warnings: tuple[str, ...] = ()
     started: str
     ended: str | None = None

@@ -37,6 +37,42 @@ class Metric:
 _N = "N generated items against the whole test split"
 _PRD = "Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3"
 
+
+def _in_phase(phase: str, words: str) -> tuple[Metric, ...]:
+    """Memory and state of the device in one phase of a cell."""
+    rss = "VmHWM, the mark reset at the beginning of the phase"
+    rows = (
+        ("peak_rss_bytes", f"peak memory in {words}", "bytes", "lower", "log", rss, "what is the contender's own"),
+        ("peak_rss_net_bytes", f"peak memory in {words}, net", "bytes", "lower", "log", f"{rss}, less that of the empty twin", ""),
+        ("cuda_allocated_bytes", f"CUDA allocated in {words}", "bytes", "lower", "log", "torch's allocator, peak",
+         "context, libraries, fragmentation"),
+        ("cuda_reserved_bytes", f"CUDA reserved in {words}", "bytes", "lower", "log", "torch's allocator, peak",
+         "context, libraries"),
+        ("nvml_process_bytes", f"NVML process memory in {words}", "bytes", "lower", "log", "NVML, list of compute processes", ""),
+        ("nvml_device_bytes", f"NVML device memory in {words}", "bytes", "lower", "log",
+         "NVML, used memory of the device over that at the cell's start", "other processes on the device"),
+        ("power_w", f"power in {words}", "W", "lower", "log", "NVML, mean of samples", "peaks between samples"),
+        ("gpu_utilisation", f"GPU busy in {words}", "share", "none", "identity", "NVML, mean of samples",
+         "how much of the GPU a kernel uses"),
+        ("sm_clock_mhz", f"SM clock in {words}", "MHz", "none", "identity", "NVML, mean of samples", ""),
+        ("temperature_c", f"temperature in {words}", "C", "none", "identity", "NVML, highest of samples", ""),
+    )  # fmt: skip
+    return tuple(
+        Metric(
+            f"{phase}_{name}",
+            label,
+            "memory" if unit == "bytes" else "cost",
+            unit,
+            better,
+            scale,
+            "the cell's process",
+            source,
+            blind,
+        )
+        for name, label, unit, better, scale, source, blind in rows
+    )
+
+
 _METRICS = (
     Metric("fid", "FID", "quality", "", "lower", "log", _N, "Heusel et al. 2017, arXiv:1706.08500, through torch-fidelity",
            "memorisation, rare failures; depends on N and on the reference's draw"),
@@ -104,20 +140,44 @@ _METRICS = (
     Metric("parameters", "trained parameters", "cost", "1", "none", "log", "", "counted", ""),
     Metric("sampling_parameters", "parameters to sample", "cost", "1", "lower", "log", "one call of sample",
            "parameters that sampling touches", ""),
-    Metric("train_peak_rss_bytes", "peak memory in training", "memory", "bytes", "lower", "log", "the cell's process",
-           "VmHWM, gross", "what is the contender's own"),
-    Metric("sample_peak_rss_bytes", "peak memory in sampling", "memory", "bytes", "lower", "log", "the cell's process",
-           "VmHWM, gross", "what is the contender's own"),
-    Metric("train_peak_rss_net_bytes", "own memory in training", "memory", "bytes", "lower", "log", "the cell's process",
-           "VmHWM less the process's resting memory after imports and data", ""),
-    Metric("sample_peak_rss_net_bytes", "own memory in sampling", "memory", "bytes", "lower", "log", "the cell's process",
-           "VmHWM less the process's resting memory after imports and data", ""),
-    Metric("train_cuda_allocated_bytes", "CUDA allocated in training", "memory", "bytes", "lower", "log", "", "torch", ""),
-    Metric("train_cuda_reserved_bytes", "CUDA reserved in training", "memory", "bytes", "lower", "log", "", "torch", ""),
-    Metric("sample_cuda_allocated_bytes", "CUDA allocated in sampling", "memory", "bytes", "lower", "log", "", "torch", ""),
-    Metric("sample_cuda_reserved_bytes", "CUDA reserved in sampling", "memory", "bytes", "lower", "log", "", "torch", ""),
-    Metric("train_nvml_process_bytes", "NVML process memory", "memory", "bytes", "lower", "log", "", "NVML", ""),
-    Metric("sample_nvml_process_bytes", "NVML process memory", "memory", "bytes", "lower", "log", "", "NVML", ""),
+    Metric("train_flops", "training flops", "cost", "flop", "none", "log", "the counted updates, their mean in between",
+           "torch's FlopCounterMode and formulas for what it misses: two for a multiplication with addition",
+           "operators without a formula: flops_time_share says how much time those take"),
+    Metric("train_joules", "energy in training", "cost", "J", "lower", "log", "", "NVML, or RAPL of the whole package",
+           "with RAPL: what others did on the machine"),
+    Metric("sample_joules", "energy an item", "cost", "J", "lower", "log", "N items", "NVML, or RAPL of the whole package",
+           "with RAPL: what others did on the machine"),
+    Metric("train_cpu_s", "processor time in training", "cost", "s", "lower", "log", "", "user and system time", ""),
+    Metric("sample_cpu_s", "processor time in sampling", "cost", "s", "lower", "log", "", "user and system time", ""),
+    Metric("evaluate_cpu_s", "processor time in evaluation", "cost", "s", "none", "log", "", "user and system time",
+           ""),
+    Metric("sample_flops", "flops an item", "cost", "flop", "lower", "log", "one call of sample, one item", "as train_flops",
+           "as train_flops"),
+    Metric("flops_utilisation", "utilisation in training", "cost", "share of peak", "higher", "log", "",
+           "train_flops / train_s over control_flops_per_s: Chowdhery et al. 2022, arXiv:2204.02311, on a measured peak", ""),
+    Metric("sample_flops_utilisation", "utilisation in sampling", "cost", "share of peak", "higher", "log", "",
+           "sample_flops x sample_throughput_per_s over control_flops_per_s", ""),
+    Metric("flops_time_share", "time in counted operators", "cost", "share", "none", "identity", "the counted updates",
+           "seconds in operators that have a formula over seconds in all operators", ""),
+    Metric("control_flops_per_s", "speed of the machine", "cost", "flop/s", "none", "log", "before and after the cell",
+           "the faster of a fixed matrix product and a fixed convolution, a tenth of a second", ""),
+    Metric("control_s", "control workload", "cost", "s", "none", "log", "before and after the cell",
+           "time of a fixed matrix product and a fixed convolution; repeats are before, after", ""),
+    Metric("profile_thread_share", "sampling thread", "cost", "share", "none", "identity", "the whole cell",
+           "the thread's own time over the cell's", ""),
+    Metric("profile_boundary_s", "phase boundary", "cost", "s", "none", "identity", "the whole cell", "perf_counter, longest", ""),
+    *(metric for phase, words in (("train", "training"), ("sample", "sampling"), ("evaluate", "evaluation"))
+      for metric in _in_phase(phase, words)),
+    Metric("train_own_memory_bytes", "own memory in training", "memory", "bytes", "lower", "log", "the cell's process",
+           "on CUDA the allocator's peak, else the peak resident set less that of the empty twin", ""),
+    Metric("sample_own_memory_bytes", "own memory in sampling", "memory", "bytes", "lower", "log", "the cell's process",
+           "on CUDA the allocator's peak, else the peak resident set less that of the empty twin", ""),
+    Metric("train_memory_per_item_bytes", "memory an item of a training batch", "probe", "bytes", "lower", "log",
+           "untrained copies at several batch sizes", "least-squares slope of peak memory of an update on batch size", ""),
+    Metric("sample_memory_per_item_bytes", "memory an item sampled at once", "probe", "bytes", "lower", "log",
+           "the trained contender at several batch sizes", "least-squares slope of peak memory of one call on batch size", ""),
+    Metric("train_memory_steps_exponent", "growth of memory with updates", "probe", "exponent", "none", "identity",
+           "an untrained copy after 1, 4, 16, 64 updates", "slope of log peak memory on log updates", ""),
     Metric("latency_pixels_exponent", "growth of time with pixels", "probe", "exponent", "none", "identity",
            "untrained copies at several image sizes", "slope of log latency on log pixels; repeats are log latencies", ""),
     Metric("tiny_space_total", "total probability", "probe", "share", "none", "identity", "every picture of a tiny space",
