@@ -41,7 +41,7 @@ _PRD = "Kynkaanniemi et al. 2019, arXiv:1904.06991, k = 3"
 def _in_phase(phase: str, words: str) -> tuple[Metric, ...]:
     """Memory and state of the device in one phase of a cell."""
     rss = "VmHWM, the mark reset at the beginning of the phase"
-    rows = (
+    rows: tuple[tuple[str, str, str, Direction, Scale, str, str], ...] = (
         ("peak_rss_bytes", f"peak memory in {words}", "bytes", "lower", "log", rss, "what is the contender's own"),
         ("peak_rss_net_bytes", f"peak memory in {words}, net", "bytes", "lower", "log", f"{rss}, less that of the empty twin", ""),
         ("cuda_allocated_bytes", f"CUDA allocated in {words}", "bytes", "lower", "log", "torch's allocator, peak",
