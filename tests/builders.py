@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from paragone.bench.metrics.table import METRICS, at_share
-from paragone.bench.records import REFERENCE, Audit, Cell, Failure, Manifest, Measurement, Record
+from paragone.bench.records import REFERENCE, Audit, Cell, Failure, Manifest, Measurement, Record, Timing
 
 BELOW_ONE = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 TRACK = "digits"
@@ -16,6 +16,10 @@ QUALITY = (
     "clipped_density", "clipped_coverage", "high_frequency_ratio", "two_sample_accuracy", "class_balance", "copied_share",
     "near_copy_share", "nearest_train_ratio", "validation_fid",
 )  # fmt: skip
+QUIET_S = 0.1
+"""Seconds of the control workload around a cell that nothing disturbed."""
+PEAK_FLOPS_PER_S = 5e10
+NO_ENERGY = "unsupported: no counter of energy can be read here"
 SPEED = ("sample_latency_s", "sample_throughput_per_s", "network_evaluations", "sample_peak_rss_bytes")
 
 
@@ -43,25 +47,29 @@ class Plan:
     near_copies: float = 0.0
     copies: float = 0.0
     images_seen: int = 128
+    flops_per_step: float = 4e9
+    sample_flops: float = 2e7
+    own_memory_bytes: float = 6e7
     extra: Mapping[str, float] = field(default_factory=dict)
 
 
 CONTENDERS: dict[str, Plan] = {
-    "pixelcnn": Plan("autoregressive", {"default": Way(5.1, 310.0, 64)}, 1.02e9, 420, 1.83),
+    "pixelcnn": Plan("autoregressive", {"default": Way(5.1, 310.0, 64)}, 1.02e9, 420, 1.83, flops_per_step=9e9),
     "autoencoder": Plan(
         "autoencoder",
         {"prior": Way(29.0, 41_000.0), "gaussian": Way(9.8, 40_000.0), "mixture": Way(3.9, 36_000.0)},
         9.3e8,
         2100,
     ),
-    "vae": Plan("autoencoder", {"mean": Way(9.1, 39_000.0), "noise": Way(8.2, 37_500.0)}, 9.35e8, 1500, 2.31),
-    "dcgan": Plan("gan", {"default": Way(4.6, 38_500.0)}, 9.6e8, 900),
+    "vae": Plan("autoencoder", {"mean": Way(9.1, 39_000.0), "noise": Way(8.2, 37_500.0)}, 9.35e8, 1500, 2.31, flops_per_step=1.2e9),
+    "dcgan": Plan("gan", {"default": Way(4.6, 38_500.0)}, 9.6e8, 900, own_memory_bytes=8.5e7),
     "ddpm": Plan(
         "diffusion",
         {"ddim-50": Way(6.2, 420.0, 50), "ddpm-1000": Way(6.0, 21.0, 1000, judged=False)},
         1.04e9,
         380,
         2.72,
+        own_memory_bytes=1.6e8,
     ),
     "realnvp": Plan("flow", {"default": Way(11.4, 5200.0)}, 9.9e8, 350, 2.44),
     "vqvae": Plan("hybrid", {"default": Way(7.3, 2600.0, 16)}, 9.8e8, 700),
@@ -86,9 +94,11 @@ def make_run(
     noise: float = 0.08,
     seconds: float = 6.0,
     generator_seed: int = 7,
+    watts: float | None = None,
 ) -> tuple[Manifest, list[Record]]:
     """A finished run on digits: `seeds` seeds of `contenders` (default: all) and of the six references.
 
+    `watts` is the power of a machine whose energy can be read; without it no energy is measured, and says so.
     `noise` is the log sd of quality between seeds; `failures` lists (contender, seed) whose cells died in training.
     """
     generator = np.random.default_rng(generator_seed)
@@ -98,7 +108,8 @@ def make_run(
     for seed in range(seeds):
         for name, plan in plans.items():
             for variant in variants if plan.family != REFERENCE else ("",):
-                maker = _Maker(generator, Cell(track=TRACK, contender=name, seed=seed, variant=variant), plan, noise, seconds)
+                cell = Cell(track=TRACK, contender=name, seed=seed, variant=variant)
+                maker = _Maker(generator, cell, plan, noise, seconds, watts)
                 records.append(maker.record(len(records), tuple(shares), (name, seed) in failed))
     return _manifest(records, seeds, seconds), records
 
@@ -117,6 +128,11 @@ def with_values(record: Record, values: Mapping[tuple[str, str], float | None], 
     return record.model_copy(update={"measurements": changed})
 
 
+def with_timing(record: Record, *invalid: str, control_s: float = QUIET_S) -> Record:
+    """A copy of the record whose times something speaks against, or whose control workload took another time."""
+    return record.model_copy(update={"timing": _timing(control_s, invalid)})
+
+
 @dataclass
 class _Maker:
     """Makes one cell's record."""
@@ -126,6 +142,7 @@ class _Maker:
     plan: Plan
     noise: float
     seconds: float
+    watts: float | None = None
 
     def record(self, position: int, shares: tuple[float, ...], failed: bool) -> Record:
         reference = self.plan.family == REFERENCE
@@ -137,7 +154,7 @@ class _Maker:
         return Record(
             cell=self.cell, dataset="digits", modality="image", family=self.plan.family, ablation=self.plan.ablation,
             samplers=tuple(self.plan.samplers), status="failed" if failed else "ok", flags=self.plan.flags,
-            failure=_failure() if failed else None, audit=None if reference else self._audit(failed),
+            failure=_failure() if failed else None, audit=None if reference else self._audit(failed), timing=_timing(),
             width=None if reference else 24, measurements=tuple(measurements), seconds_by_phase=self._phases(reference),
             hashes={"suite": "5a" * 32, "data": "da" * 32, "source": "c0" * 32}, fingerprint=_FINGERPRINT, position=position,
             started="2026-01-05T10:00:00+00:00", ended="2026-01-05T10:00:11+00:00",
@@ -150,10 +167,15 @@ class _Maker:
             "train_samples": steps * self.plan.images_seen, "parameters": 200_000 * self._wobble(0.01),
             "train_peak_rss_bytes": self.plan.memory_bytes * self._wobble(0.01),
         }  # fmt: skip
+        spent = {name: float(values[name]) for name in ("train_s", "train_steps", "train_samples")}
+        spent["train_flops"] = steps * self.plan.flops_per_step
         made = [_measured(name, value) for name, value in values.items()]
-        for share in shares:
-            for name in ("train_s", "train_steps", "train_samples"):
-                made.append(_measured(at_share(name, share), values[name] * share))
+        made.append(_measured("train_flops", spent["train_flops"]))
+        made.append(_measured("flops_utilisation", spent["train_flops"] / self.seconds / PEAK_FLOPS_PER_S))
+        made.append(_measured("train_peak_rss_net_bytes", self.plan.own_memory_bytes))
+        for share in (*shares, 1.0):
+            made += [_measured(at_share(name, share), value * share) for name, value in spent.items() if share < 1]
+            made.append(self._joules(at_share("train_joules", share), self.seconds * share))
         if self.plan.bits_per_dim is not None:
             bits = self.plan.bits_per_dim * self._wobble(0.01)
             source = "exact" if self.cell.contender == "pixelcnn" else "bound"
@@ -203,7 +225,15 @@ class _Maker:
             _measured("sampling_setup_s", 0.0, sampler),
             _measured("sampling_parameters", 120_000.0, sampler),
             _measured("sample_peak_rss_bytes", self.plan.memory_bytes * 1.02, sampler),
+            _measured("sample_peak_rss_net_bytes", self.plan.own_memory_bytes * 0.5, sampler),
+            _measured("sample_flops", self.plan.sample_flops * way.evaluations, sampler),
+            self._joules("sample_joules", 1 / throughput, sampler),
         ]
+
+    def _joules(self, metric: str, seconds: float, sampler: str = "") -> Measurement:
+        if self.watts is None:
+            return _measured(metric, None, sampler, source=NO_ENERGY)
+        return _measured(metric, self.watts * seconds, sampler)
 
     def _wobble(self, sd: float) -> float:
         return float(np.exp(sd * self.generator.standard_normal()))
@@ -212,7 +242,8 @@ class _Maker:
         spent = self.seconds * (0.4 if failed else 1.0)
         return Audit(
             axis="seconds", asked=self.seconds, spent_s=spent + 0.004, spent_steps=self.plan.steps,
-            spent_samples=self.plan.steps * 128, overrun=0.0 if failed else 0.004,
+            spent_samples=self.plan.steps * 128, spent_flops=self.plan.steps * self.plan.flops_per_step,
+            spent_joules=None if self.watts is None else self.watts * spent, overrun=0.0 if failed else 0.004,
             last_update=self.seconds / self.plan.steps, parameters_asked=200_000,
             parameters=199_000,
         )  # fmt: skip
@@ -238,6 +269,10 @@ def _repeats(value: float) -> tuple[float, ...]:
     return (value * 0.98, value, value * 1.03)
 
 
+def _timing(control_s: float = QUIET_S, invalid: Sequence[str] = ()) -> Timing:
+    return Timing(control_s=(control_s, control_s), steal_share=0.002, foreign_share=0.01, invalid=tuple(invalid))
+
+
 def _failure() -> Failure:
     tail = 'Traceback (most recent call last):\n  File "flow.py", line 7\nRuntimeError: planted failure'
     return Failure(phase="train", kind="RuntimeError", message="planted failure", elapsed_s=2.4, tail=tail)
@@ -256,5 +291,6 @@ def _manifest(records: Sequence[Record], seeds: int, seconds: float) -> Manifest
         commit="0" * 40, order=tuple(r.cell.id for r in records), references=tuple(REFERENCES),
         suite={"name": "quick", "seeds": list(range(seeds)), "tracks": [TRACK], "contenders": contenders,
                "train": f"{seconds:g} s", "parameters": 200_000, "samples": 1000},
+        twins={TRACK: {"train": 8.9e8, "sample": 8.9e8, "evaluate": 8.9e8}},
         started="2026-01-05T10:00:00+00:00", ended="2026-01-05T10:04:31+00:00", wall_s=271.0,
     )  # fmt: skip

@@ -1,6 +1,7 @@
 """What the judge sees of a track: its entries, and of each the values a seed brought.
 
 Three things that look alike in a table are kept apart: a value, a failed cell (NaN), and nothing (never run, or not measured).
+A time whose cell was disturbed (bench/judge/timings.py) is nothing too, and known as kept out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import numpy as np
 
 from paragone.bench.judge.derived import Key, derived_measurements
 from paragone.bench.judge.stability import Stability, stability, stability_measurements
+from paragone.bench.judge.timings import invalid_timings, timed
 from paragone.bench.longtable import entry_name
 from paragone.bench.metrics.table import METRICS, Metric, split_share
 from paragone.bench.records import REFERENCE, Manifest, Measurement, Record
@@ -68,6 +70,7 @@ class Track:
         factors: number of learning-rate factors that its contenders were run with.
         measured: (contender, seed, sampler, metric) -> measurement, those that the judge derives included.
         stability: by contender, from cells of all learning-rate variants; empty where the suite varies none.
+        disturbed: (contender, seed) -> why the times of the cell cannot be compared.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Track:
     records: dict[tuple[str, int], Record] = field(repr=False)
     measured: dict[Key, Measurement] = field(repr=False)
     stability: dict[str, Stability] = field(repr=False, default_factory=dict)
+    disturbed: dict[tuple[str, int], tuple[str, ...]] = field(repr=False, default_factory=dict)
     answers: dict[tuple[object, ...], Any] = field(repr=False, compare=False, default_factory=dict)
     """What has been asked of this track before, see `remembered`."""
 
@@ -100,7 +104,22 @@ class Track:
 
     @remembered
     def outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
-        """Seed -> value, NaN where the cell failed; seeds never run or not measured are absent.
+        """Seed -> value, NaN where the cell failed; seeds never run, not measured, or `kept_out` are absent."""
+        kept_out = self.kept_out(entry, metric)
+        return {seed: value for seed, value in self.all_outcomes(entry, metric).items() if seed not in kept_out}
+
+    @remembered
+    def kept_out(self, entry: Entry, metric: str) -> dict[int, tuple[str, ...]]:
+        """Seed -> why the value that was measured there is not compared: times of cells that were disturbed. Failures stay."""
+        if not timed(metric) or not self.disturbed:
+            return {}
+        values = self.all_outcomes(entry, metric)
+        reasons = {seed: self.disturbed.get((entry.contender, seed)) for seed, value in values.items() if not np.isnan(value)}
+        return {seed: why for seed, why in reasons.items() if why}
+
+    @remembered
+    def all_outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
+        """As `outcomes`, with the times of disturbed cells.
 
         A failed cell counts only for the metrics that the entry owes: those it was asked for in some cell. Stability is a
         statement about many cells, in which failures are counted already.
@@ -155,7 +174,8 @@ def tracks(records: Sequence[Record], manifest: Manifest | None = None) -> list[
     for record in records:
         by_name.setdefault(record.cell.track, []).append(record)
     targets = manifest.suite.get("stability") if manifest is not None else None
-    return [_track(name, own, targets) for name, own in by_name.items()]
+    invalid = invalid_timings(records)
+    return [_track(name, own, targets, invalid) for name, own in by_name.items()]
 
 
 def definition(metric: str) -> Metric:
@@ -163,7 +183,9 @@ def definition(metric: str) -> Metric:
     return METRICS[split_share(metric)[0]]
 
 
-def _track(name: str, records: Sequence[Record], targets: Mapping[str, object] | None) -> Track:
+def _track(
+    name: str, records: Sequence[Record], targets: Mapping[str, object] | None, invalid: Mapping[str, tuple[str, ...]]
+) -> Track:
     base = [record for record in records if record.cell.variant in BASE_VARIANTS]
     by_contender: dict[str, list[Record]] = {}
     for record in base:
@@ -180,6 +202,7 @@ def _track(name: str, records: Sequence[Record], targets: Mapping[str, object] |
         records={(record.cell.contender, record.cell.seed): record for record in base},
         measured=measured | derived_measurements(base, EVERYBODY.contender) | stability_measurements(found),
         stability=found,
+        disturbed={(r.cell.contender, r.cell.seed): invalid[r.cell.id] for r in base if r.cell.id in invalid},
     )
 
 

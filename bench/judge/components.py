@@ -9,11 +9,12 @@ With one value x_s a seed on the metric's scale (logarithms where it says so), p
     trend      as factor, on slopes, with one bound; never supported where first and last point are reversed significantly
     property   every seed inside `within`: supported; any finished seed outside: contradicted; no p
 
-Tests of a mean are those of bench/judge/significance.py. A failed cell (NaN) of the side that a claim speaks for never lets it
+Seeds in which the time of any side was disturbed are left out, for all sides alike. Tests of a mean are those of
+bench/judge/significance.py. A failed cell (NaN) of the side that a claim speaks for never lets it
 be supported; the exact sign test over all planned seeds decides then.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from paragone.bench.judge.claims.claim import Bounds, Claim, bounds_in_words, in
 from paragone.bench.judge.families import VIEWS, Blocks, View, group_blocks
 from paragone.bench.judge.intervals import Interval, centre
 from paragone.bench.judge.orderings import OrderVerdict, Outcome, Pair, compare, decide, order_verdict
+from paragone.bench.judge.ranking import NO_VALID_TIMING
 from paragone.bench.judge.significance import POWER, blocks_needed, detectable_mean, mean_above_zero, sign_test
 from paragone.bench.judge.stability import NEEDED_FACTORS, NEEDED_SEEDS
 
@@ -94,7 +96,7 @@ def components(claim: Claim, track: Track, metrics: Sequence[str]) -> list[Compo
     for metric in metrics:
         columns = {view: _columns(claim, track, metric, view) for view in VIEWS}
         lacking = _unstable(track, metric) or _lacking(
-            claim, metric, [block for column in columns.values() for block in column.values()], len(track.seeds)
+            claim, metric, [block for column in columns.values() for block in column.values()], track.seeds
         )
         if lacking:
             return Missing(lacking)
@@ -121,7 +123,13 @@ def _columns(claim: Claim, track: Track, metric: str, view: View) -> dict[str, B
     return {side: group_blocks(track, side, metric, view, under=claim.under) for side in claim.members}
 
 
-def _lacking(claim: Claim, metric: str, blocks: Sequence[Blocks], seeds: int) -> str:
+def _seeds(track: Track, blocks: Iterable[Blocks]) -> tuple[int, ...]:
+    """Seeds of the track in which no time of any side was disturbed."""
+    kept_out = {seed for block in blocks for seed in block.kept_out}
+    return tuple(seed for seed in track.seeds if seed not in kept_out)
+
+
+def _lacking(claim: Claim, metric: str, blocks: Sequence[Blocks], seeds: Sequence[int]) -> str:
     chosen = {chain[0] for chain in claim.sides}  # others that break the limit of a choice are merely out of it
     reasons = list(dict.fromkeys(b.why_missing for b in blocks if b.why_missing and (b.group in chosen or not b.out_of_choice)))
     if reasons:
@@ -131,16 +139,20 @@ def _lacking(claim: Claim, metric: str, blocks: Sequence[Blocks], seeds: int) ->
             bad = [value for value in block.values.values() if value <= 0]
             if bad:
                 return f"{block.group} has the value {bad[0]:g}, which has no logarithm"
-    return "1 seed, and a spread needs at least 2" if seeds < 2 and claim.kind != "property" else ""
+    valid = [seed for seed in seeds if not any(seed in block.kept_out for block in blocks)]
+    if len(valid) < 2 <= len(seeds) and (claim.kind != "property" or not valid):
+        return f"{NO_VALID_TIMING} of all sides at once in {len(seeds) - len(valid)} of {len(seeds)} seeds, and a test needs 2"
+    return "1 seed, and a spread needs at least 2" if len(seeds) < 2 and claim.kind != "property" else ""
 
 
 def _component(claim: Claim, track: Track, metric: str, view: str, columns: dict[str, Blocks]) -> Component:
     sides = tuple(columns.values())
+    seeds = _seeds(track, sides)
     if claim.kind in ("order", "parity"):
         chains = [chain for chain in claim.sides if all(columns[side].values for side in chain)]
         if not chains:
-            return _nobody(metric, view, sides, len(track.seeds))
-        values = {side: np.array([columns[side].values[s] for s in track.seeds]) for chain in chains for side in chain}
+            return _nobody(metric, view, sides, len(seeds))
+        values = {side: np.array([columns[side].values[s] for s in seeds]) for chain in chains for side in chain}
         made = _orders if claim.kind == "order" else _parity
         return made(claim, chains, values, metric, view, sides)
     return _bounded(claim, track, metric, view, columns)
@@ -209,14 +221,15 @@ def _parity_reason(pair: Pair, margin: float, outcome: Outcome) -> str:
 def _bounded(claim: Claim, track: Track, metric: str, view: str, columns: dict[str, Blocks]) -> Component:
     """Kinds factor, trend and property: each chain's value or ratio against the claim's bounds."""
     known, within = definition(metric), claim.within or (None, None)
+    seeds = _seeds(track, columns.values())
     log = known.scale == "log" or any(len(chain) == 2 for chain in claim.sides)
     made = []
     for chain in claim.sides:
-        first, *second = (np.array([columns[side].values[s] for s in track.seeds]) for side in chain)
+        first, *second = (np.array([columns[side].values[s] for s in seeds]) for side in chain)
         values = first / second[0] if second else first
         made.append(_estimate(" over ".join(chain), values, within, "log" if log else "identity", claim.kind == "property"))
     if claim.kind == "property":
-        return _property(made, metric, view, tuple(columns.values()), len(track.seeds))
+        return _property(made, metric, view, tuple(columns.values()), len(seeds))
     supported = max(e.p_inside for e in made)
     contradicted = min(1.0, len(made) * min(e.p_outside for e in made))
     if claim.kind == "trend" and _reversed_ends(track, columns, metric, rising=within[1] is None):
@@ -225,7 +238,7 @@ def _bounded(claim: Claim, track: Track, metric: str, view: str, columns: dict[s
     outcome = decide(supported, contradicted, ALPHA / 2)
     worst = max(made, key=lambda e: e.p_inside) if outcome != "contradicted" else min(made, key=lambda e: e.p_outside)
     return Component(
-        metric, view, outcome, supported, contradicted, len(track.seeds), max(map(_detectable, made)), _needed(worst),
+        metric, view, outcome, supported, contradicted, len(seeds), max(map(_detectable, made)), _needed(worst),
         _bounded_reason(worst, outcome), tuple(columns.values()), estimates=tuple(made),
     )  # fmt: skip
 

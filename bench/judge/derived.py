@@ -2,6 +2,7 @@
 
 exponent   least-squares slope of log(metric) on log(network evaluations) over the samplers of one trained contender;
            `repeats` are the log values in the order of the steps
+own memory on CUDA the allocator's peak, else the peak of the process less that of its empty twin
 share      generation: 2 (1 - two-sample accuracy), the share of items that a classifier does not tell from real ones;
            classification (on the row of held-out real): the accuracy of a classifier with the same budget
 agreement  the lowest Spearman correlation, over all contenders' entries, between the order by FID and the orders by the
@@ -23,7 +24,11 @@ Key = tuple[str, int, str, str]
 
 CLASSIFIED = "held-out real"
 """The row on which a classifier of the suite's budget is measured."""
-EXPONENTS = {"latency_steps_exponent": "sample_latency_s", "memory_steps_exponent": "sample_peak_rss_net_bytes"}
+EXPONENTS = {"latency_steps_exponent": "sample_latency_s", "memory_steps_exponent": "sample_own_memory_bytes"}
+OWN_MEMORY = {
+    f"{phase}_own_memory_bytes": (f"{phase}_cuda_allocated_bytes", f"{phase}_peak_rss_net_bytes") for phase in ("train", "sample")
+}
+"""A contender's own memory -> where it is read, the first that has a value."""
 FEWEST_SAMPLERS = 2
 LEAST_SPREAD = 2.0
 """Steps of the samplers must differ by this factor, or a slope says nothing."""
@@ -38,7 +43,8 @@ def derived_measurements(records: Sequence[Record], everybody: str) -> dict[Key,
     for record in records:
         if record.status == "ok":
             by_seed[record.cell.seed].append(record)
-            for m in (*_exponents(record), *_shares(record)):
+            memory = _own_memory(record)
+            for m in (*memory, *_exponents((*record.measurements, *memory)), *_shares(record)):
                 found[record.cell.contender, record.cell.seed, m.sampler, m.metric] = m
     for seed, own in by_seed.items():
         agreement = _agreement(own)
@@ -47,12 +53,24 @@ def derived_measurements(records: Sequence[Record], everybody: str) -> dict[Key,
     return found
 
 
-def _exponents(record: Record) -> list[Measurement]:
+def _own_memory(record: Record) -> list[Measurement]:
+    """A contender's own memory in each phase and sampler in which it was asked for; without a value why it has none."""
+    made = []
+    for name, metrics in OWN_MEMORY.items():
+        for sampler in ("", *record.samplers):
+            asked = [m for metric in metrics for m in record.measurements if (m.metric, m.sampler) == (metric, sampler)]
+            found = next((m for m in asked if m.value is not None), asked[-1] if asked else None)
+            if found is not None:
+                made.append(_made(name, found.value, found.source, sampler))
+    return made
+
+
+def _exponents(measurements: Sequence[Measurement]) -> list[Measurement]:
     """Slopes over the samplers that iterate one network: those with the same parameters and different numbers of steps."""
-    steps = _values(record, "network_evaluations")
+    steps = _values(measurements, "network_evaluations")
     made = []
     for name, metric in EXPONENTS.items():
-        values = _values(record, metric)
+        values = _values(measurements, metric)
         shared = sorted((steps[s], values[s]) for s in steps if values.get(s, 0.0) > 0 and steps[s] > 0)
         if len(shared) < FEWEST_SAMPLERS or shared[-1][0] < LEAST_SPREAD * shared[0][0]:
             continue
@@ -71,7 +89,7 @@ def _shares(record: Record) -> list[Measurement]:
             for m in record.measurements
             if m.metric == "classifier_accuracy" and m.value is not None and record.cell.contender == CLASSIFIED
         ]
-    told = _values(record, "two_sample_accuracy")
+    told = _values(record.measurements, "two_sample_accuracy")
     return [_made("share_right", min(1.0, 2 * (1 - value)), "generation: 2 (1 - accuracy)", s) for s, value in told.items()]
 
 
@@ -80,7 +98,7 @@ def _agreement(records: Sequence[Record]) -> Measurement | None:
         [values[s] for values in columns]
         for record in records
         if record.family != REFERENCE
-        for columns in [[_values(record, name) for name in ("fid", *COMPARED)]]
+        for columns in [[_values(record.measurements, name) for name in ("fid", *COMPARED)]]
         for s in columns[0]
         if all(s in values for values in columns)
     ]
@@ -100,10 +118,10 @@ def _correlations(first: NDArray[np.float64], others: NDArray[np.float64]) -> li
     return [float(value) for value in np.where(size > 0, (b @ a) / np.where(size > 0, size, 1.0), 0.0)]
 
 
-def _values(record: Record, metric: str) -> dict[str, float]:
+def _values(measurements: Sequence[Measurement], metric: str) -> dict[str, float]:
     """Sampler -> value, of samplers that have one."""
-    return {m.sampler: m.value for m in record.measurements if m.metric == metric and m.value is not None}
+    return {m.sampler: m.value for m in measurements if m.metric == metric and m.value is not None}
 
 
-def _made(metric: str, value: float, source: str, sampler: str, repeats: tuple[float, ...] = ()) -> Measurement:
+def _made(metric: str, value: float | None, source: str, sampler: str, repeats: tuple[float, ...] = ()) -> Measurement:
     return Measurement(metric=metric, value=value, unit=METRICS[metric].unit, source=source, sampler=sampler, repeats=repeats)

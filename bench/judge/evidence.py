@@ -10,8 +10,12 @@ from paragone.bench.judge.claims.claim import Claim, bounds_in_words
 from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks, mean_over_seeds
 from paragone.bench.judge.orderings import compare
 from paragone.bench.judge.significance import holm
-from paragone.bench.records import REFERENCE, Manifest, Record
+from paragone.bench.records import REFERENCE, Axis, Manifest, Record
 
+_UNITS: dict[Axis, str] = {
+    "seconds": "s of training", "steps": "training steps", "samples": "training samples", "flops": "training flops",
+    "joules": "J of training",
+}  # fmt: skip
 SAME, AHEAD = " ≈ ", " > "
 NOBODY = "nothing: none of these was measured"
 
@@ -101,7 +105,7 @@ def _budget(trained: Sequence[Record]) -> str:
     audits = [record.audit for record in trained if record.audit is not None]
     if not audits:
         return "not recorded"
-    unit = {"seconds": "s of training", "steps": "training steps", "samples": "training samples"}[audits[0].axis]
+    unit = _UNITS[audits[0].axis]
     asked = audits[0].parameters_asked
     return f"{_number(audits[0].asked)} {unit}" + (f", {_number(asked)} parameters" if asked else "")
 

@@ -19,11 +19,12 @@ import numpy as np
 from paragone.bench.judge.blocks import EVERYBODY, Entry, Track, definition, remembered
 from paragone.bench.judge.gate import gate_entry
 from paragone.bench.judge.intervals import Interval, Scale, centre
-from paragone.bench.judge.ranking import OUTSIDE_BUDGET
+from paragone.bench.judge.ranking import NO_VALID_TIMING, OUTSIDE_BUDGET
 
 View = Literal["best", "typical"]
 VIEWS: tuple[View, ...] = ("best", "typical")
 CHOSEN_BY = "validation_fid"
+UNTIMED = "without a valid timing"
 Limit = tuple[str, float]
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +43,7 @@ MEMBERS: Mapping[str, tuple[str, ...]] = {
 class Blocks:
     """One value a seed for a side: NaN where its cell failed; `why_missing` says what is lacking, "" where nothing is.
 
+    `kept_out`: seeds without value because the times of a cell were disturbed: they are nobody's failure, and are left out.
     `chosen`: the entries that stand for it in each seed; the value is their mean on the metric's scale. `out_of_choice`: all
     its entries are there, and none keeps the limit of the choice.
     """
@@ -51,6 +53,7 @@ class Blocks:
     why_missing: str = ""
     chosen: dict[int, tuple[Entry, ...]] = field(default_factory=dict)
     out_of_choice: bool = False
+    kept_out: tuple[int, ...] = ()
 
 
 @remembered
@@ -69,13 +72,20 @@ def group_blocks(
         return Blocks(side, {}, f"no row for {' or '.join(MEMBERS.get(side, (side,)))}")
     barred = {entry.name: reason for entry in entries if (reason := _barred(track, entry, metric, under))}
     allowed = [entry for entry in entries if entry.name not in barred]
+    if not allowed and under is not None and UNTIMED in barred.values():
+        return Blocks(side, {}, _why_untimed(track, side, entries, under[0]))
     if not allowed:
         why = "; ".join(sorted({f"{name} is {reason}" for name, reason in barred.items()}))
         return Blocks(side, {}, why, out_of_choice=under is not None)
     chosen = _best(track, allowed, metric) if view == "best" else _typical(track, allowed, metric)
     values = {seed: mean_of(track, entries, metric, seed) for seed, entries in chosen.items()}
     missing = [seed for seed in track.seeds if seed not in values]
-    return Blocks(side, values, _why_missing(track, side, metric, missing) if missing else "", chosen)
+    measured = [found for entry in allowed if (found := track.all_outcomes(entry, metric))]
+    kept_out = tuple(seed for seed in missing if measured and all(seed in found for found in measured))
+    if kept_out and not values:
+        return Blocks(side, {}, _why_untimed(track, side, allowed, metric), kept_out=kept_out)
+    unknown = [seed for seed in missing if seed not in kept_out]
+    return Blocks(side, values, _why_missing(track, side, metric, unknown) if unknown else "", chosen, kept_out=kept_out)
 
 
 def mean_over_seeds(block: Blocks, metric: str) -> Interval:
@@ -109,6 +119,11 @@ def _why_missing(track: Track, side: str, metric: str, seeds: Sequence[int]) -> 
     return f"missing rows: no {metric} of {side} ({names}) in seed {', '.join(str(seed) for seed in seeds)}"
 
 
+def _why_untimed(track: Track, side: str, entries: Sequence[Entry], metric: str) -> str:
+    reasons = [why for entry in entries for own in track.kept_out(entry, metric).values() for why in own]
+    return f"{NO_VALID_TIMING} of {side}: {'; '.join(dict.fromkeys(reasons))}"
+
+
 def _barred(track: Track, entry: Entry, metric: str, under: Limit | None) -> str:
     """Why an entry may stand for nobody: what has no rank in this metric decides no claim on it either."""
     if track.flagged(entry, OUTSIDE_BUDGET):
@@ -123,7 +138,7 @@ def _beyond(track: Track, entry: Entry, metric: str, limit: float) -> str:
     known = definition(metric)
     values = [value for value in track.outcomes(entry, metric).values() if not np.isnan(value)]
     if not values:
-        return f"without a measured {metric}"
+        return UNTIMED if track.kept_out(entry, metric) else f"without a measured {metric}"
     scale: Scale = "log" if known.scale == "log" and min(values) > 0 else "identity"
     mean = centre(values, scale).value
     kept = mean >= limit if known.direction == "higher" else mean <= limit
@@ -158,6 +173,6 @@ def _score_without(scores: Mapping[int, float], seed: int) -> float:
 def _typical(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, tuple[Entry, ...]]:
     """Seeds in which every standing member has an outcome: a family without one of its members has no mean."""
     standing = [entry for entry in entries if entry.default and not entry.ablation] or list(entries)[:1]
-    having = [entry for entry in standing if track.outcomes(entry, metric)]
+    having = [entry for entry in standing if track.all_outcomes(entry, metric)]
     shared = [seed for seed in track.seeds if having and all(seed in track.outcomes(entry, metric) for entry in having)]
     return {seed: tuple(having) for seed in shared}

@@ -10,13 +10,14 @@ Significant: two-sided paired tests of the entry against each other one, Holm-co
 entries, 3, 5 and 10 seeds, truths with and without ties: 94 to 100 % of the intervals hold the true rank; uncorrected 67 to
 100 %, Benjamini-Hochberg over all pairs 92 to 100 %; Holm over all pairs 99 to 100 %, with intervals half as wide again.
 
-Not ranked, and listed last with the reason: memorised (quality only), outside the parameter budget, not measured. An entry with
-failed cells ranks behind every entry that has none, with the centre of the seeds that finished.
+Not ranked, and listed last with the reason: memorised (quality only), outside the parameter budget, not measured, without any
+valid timing (bench/judge/timings.py; the value is shown all the same). An entry with failed cells ranks behind every entry that
+has none, with the centre of the seeds that finished. Single times of disturbed cells are left out, and the status counts them.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from paragone.bench.judge.blocks import Entry, Track, definition, tracks
-from paragone.bench.judge.gate import gate
+from paragone.bench.judge.gate import gate_entry
 from paragone.bench.judge.intervals import Interval, centre
 from paragone.bench.judge.orderings import advantage
 from paragone.bench.judge.significance import holm, means_above_zero
@@ -36,8 +37,13 @@ from paragone.bench.records import Manifest, Record
 COLUMNS = (
     "track", "metric", "rank", "rank_low", "rank_high", "entry", "family", "value", "ci_low", "ci_high", "n", "status",
 )  # fmt: skip
-RANKED = ("fid", "sample_throughput_per_s", "sample_latency_s", "train_peak_rss_bytes", "sample_peak_rss_bytes")
+RANKED = (
+    "fid", "sample_throughput_per_s", "sample_latency_s", "train_peak_rss_bytes", "sample_peak_rss_bytes",
+    "train_own_memory_bytes", "sample_own_memory_bytes", "sample_joules", "sample_flops", "flops_utilisation",
+)  # fmt: skip
+"""What entries are ranked by; a ranking for which nothing was measured, or asked for, has no rows."""
 STABILITY = "stability"
+NO_VALID_TIMING = "no valid timing"
 OUTSIDE_BUDGET = "outside parameter budget"
 MEMORISED = "memorised"
 NEAR_TIE = 0.05
@@ -81,9 +87,13 @@ def rankings(records: Sequence[Record], manifest: Manifest, metrics: Sequence[st
 def ranking(track: Track, metric: str) -> list[Row]:
     """One ranking: ranked entries, then those with failures, references, and what cannot be ranked; best first in each."""
     known = definition(metric)
-    gates = gate(track)
-    made = [_row(track, entry, metric, gates[entry.name].memorised) for entry in track.entries]
-    rows = [row for row in made if row is not None]
+    made = [_row(track, entry, metric) for entry in track.entries]
+    shown = in_order([row for row in made if row is not None], known)
+    return [_counted(track, row, metric) for row in shown]
+
+
+def in_order(rows: Sequence[Row], known: Metric) -> list[Row]:
+    """Rows of any entries with their ranks, in the order of `ranking`."""
     ranked = _sorted([row for row in rows if row.status == "ok" and not row.entry.reference], known)
     failed = _sorted([row for row in rows if _has_failures(row) and not row.entry.reference], known)
     failed.sort(key=lambda row: -np.isfinite(list(row.values.values())).mean())
@@ -94,24 +104,37 @@ def ranking(track: Track, metric: str) -> list[Row]:
     return shown + _behind(failed, len(ranked)) + references + _sorted(others, known)
 
 
-def _row(track: Track, entry: Entry, metric: str, memorised: bool) -> Row | None:
-    known = definition(metric)
-    values = track.outcomes(entry, metric)
+def _row(track: Track, entry: Entry, metric: str) -> Row | None:
+    values, kept_out = track.outcomes(entry, metric), track.kept_out(entry, metric)
+    if kept_out and np.isnan(list(values.values())).all():
+        return judged_row(track, entry, definition(metric), track.all_outcomes(entry, metric), NO_VALID_TIMING)
     why = track.why_empty(entry, metric)
-    if not values and why is None:
-        return None
+    return judged_row(track, entry, definition(metric), values, "" if values else str(why)) if values or why is not None else None
+
+
+def judged_row(track: Track, entry: Entry, known: Metric, values: dict[int, float], barred: str = "") -> Row:
+    """An entry with its values by seed (NaN: failed), before it has a rank; `barred` says why it can have none."""
     finished = np.array([value for value in values.values() if not np.isnan(value)])
     if known.scale == "log" and (finished <= 0).any():
         return Row(entry, values, Interval(float(finished.min()), np.nan, np.nan), "no logarithm: not positive")
     summary = centre(finished, known.scale)
-    if known.group == "quality" and memorised:
+    if known.group == "quality" and gate_entry(track, entry).memorised:
         return Row(entry, values, summary, MEMORISED)
     if track.flagged(entry, OUTSIDE_BUDGET):
         return Row(entry, values, summary, OUTSIDE_BUDGET)
-    if finished.size < len(values):
+    if not barred and finished.size < len(values):
         kind = Counter(track.failures(entry)).most_common(1)[0][0]
         return Row(entry, values, summary, f"{kind} ({finished.size} of {len(values)} seeds ok)")
-    return Row(entry, values, summary, "ok" if values else str(why))
+    return Row(entry, values, summary, barred or "ok")
+
+
+def _counted(track: Track, row: Row, metric: str) -> Row:
+    """Says how many timings of a row are left out, where some are not."""
+    kept_out, planned = track.kept_out(row.entry, metric), track.all_outcomes(row.entry, metric)
+    if not kept_out or row.status == NO_VALID_TIMING:
+        return row
+    told = f"{len(kept_out)} of {len(planned)} timings invalid"
+    return replace(row, status=told if row.status == "ok" else f"{row.status}; {told}")
 
 
 def _has_failures(row: Row) -> bool:
@@ -127,7 +150,7 @@ def _with_ranks(rows: list[Row], known: Metric) -> list[Row]:
     """Ranks and rank intervals of rows that stand in order."""
     pairs = _compared(rows, known)
     ranks = rank_intervals(pairs, len(rows))
-    return [Row(row.entry, row.values, row.summary, row.status, rank) for row, rank in zip(rows, ranks, strict=True)]
+    return [replace(row, rank=rank) for row, rank in zip(rows, ranks, strict=True)]
 
 
 def rank_intervals(pairs: Mapping[tuple[int, int], Compared], count: int) -> list[tuple[int, int, int]]:
@@ -178,10 +201,7 @@ def _limits(place: int, entries: int, pairs: Mapping[tuple[int, int], Compared])
 def _behind(rows: list[Row], ranked: int) -> list[Row]:
     """Rows with failures: behind all others, in an order among themselves that nothing tests."""
     last = ranked + len(rows)
-    return [
-        Row(row.entry, row.values, row.summary, row.status, (ranked + place, ranked + 1, last))
-        for place, row in enumerate(rows, start=1)
-    ]
+    return [replace(row, rank=(ranked + place, ranked + 1, last)) for place, row in enumerate(rows, start=1)]
 
 
 def _warned(row: Row, hopeless: float, known: Metric) -> Row:
@@ -189,7 +209,7 @@ def _warned(row: Row, hopeless: float, known: Metric) -> Row:
     worse = row.summary.value < hopeless if known.direction == "higher" else row.summary.value > hopeless
     if known.group != "quality" or not worse:
         return row
-    return Row(row.entry, row.values, row.summary, "below hopeless", row.rank)
+    return replace(row, status="below hopeless")
 
 
 def _stability(track: Track) -> list[Row]:

@@ -7,6 +7,7 @@ import numpy as np
 from paragone.bench.judge.components import Component
 from paragone.bench.judge.families import VIEWS
 from paragone.bench.judge.orderings import Outcome, Pair, describe, turned
+from paragone.bench.judge.ranking import NO_VALID_TIMING
 
 if TYPE_CHECKING:
     from paragone.bench.judge.verdicts import Verdict
@@ -34,6 +35,8 @@ def remedy(verdict: "Verdict") -> str:
     if verdict.decided:
         return ""
     why = verdict.reason
+    if NO_VALID_TIMING in why:
+        return "times that can be trusted: the same run on a quiet machine"
     if "no row for" in why:
         return f"a run with a row for it: {why.partition('no row for ')[2].partition(';')[0].partition(':')[0]}"
     if "not enough runs" in why or "did not measure" in why:

@@ -128,6 +128,9 @@ def _judge(claim: Claim, track: Track, manifest: Manifest) -> Verdict:
     held = conditions(track, manifest)
     if isinstance(found, Missing):
         return _undetermined(claim, track.name, found.reason, held, measured(claim, track), numbers(claim, track))
+    disturbed = sorted({seed for component in found for block in component.sides for seed in block.kept_out})
+    if disturbed:
+        held += (f"without seed {', '.join(map(str, disturbed))}, where a timing is invalid",)
     if claim.kind in ("order", "parity"):
         held += still_improving(track, claim.metrics[0], claim.members)
     if "fid" in claim.metrics:
@@ -188,8 +191,9 @@ def _omnibus(claim: Claim, component: Component) -> float:
     if claim.kind != "order" or len(claim.sides) > 1 or len(claim.sides[0]) < 3:
         return float("nan")
     sides = {block.group: block.values for block in component.sides}
-    table = np.array([list(sides[side].values()) for side in claim.sides[0]]).T  # (seeds, sides)
-    if np.isnan(table).any() or len(table) < 2:
+    shared = [seed for seed in sides[claim.sides[0][0]] if all(seed in sides[side] for side in claim.sides[0])]
+    table = np.array([[sides[side][seed] for side in claim.sides[0]] for seed in shared])  # (seeds, sides)
+    if len(table) < 2 or np.isnan(table).any():
         return float("nan")
     rises_to_best = table if definition(component.metric).direction == "higher" else -table
     return float(page_trend_test(rises_to_best[:, ::-1]).pvalue)
