@@ -1,6 +1,6 @@
-"""Where an order flips: along the budget, and from one budget axis to another (seconds, steps, samples).
+"""Where an order flips: along the budget, and from one budget axis to another (seconds, steps, samples, flops, joules).
 
-The curves of a run are log FID at shares of the budget. On an axis with amount a (seconds, steps, samples spent), each seed's
+The curves of a run are log FID at shares of the budget. On an axis with amount a (seconds, steps ... spent), each seed's
 curve is read at every a by linear interpolation between its points in (log a, log FID), inside the range that all seeds of both
 sides have measured. With the advantage D_s(a) = log FID_B - log FID_A of A over B, paired by seed:
 
@@ -9,7 +9,6 @@ sides have measured. With the advantage D_s(a) = log FID_B - log FID_A of A over
                     inversion of the tests, so that an end is open where one side's lead is nowhere sure
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -17,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from paragone.bench.judge.blocks import Entry, Track, remembered
+from paragone.bench.judge.blocks import Track, remembered
 from paragone.bench.judge.claims.claim import Claim
 from paragone.bench.judge.components import Missing, components
-from paragone.bench.judge.curves import AXES, shares
-from paragone.bench.judge.families import group_blocks, mean_of
+from paragone.bench.judge.curves import AXES, seed_curve, shares
+from paragone.bench.judge.families import group_blocks
 from paragone.bench.judge.orderings import Outcome
 from paragone.bench.metrics.table import at_share
 
@@ -130,25 +129,10 @@ def _compared(track: Track, better: str, worse: str, axis: str) -> AtAxis | None
 @remembered
 def _curves(track: Track, side: str, axis: str) -> dict[int, tuple[Array, Array]]:
     """Seed -> (log amounts, log FID) of a side's best entry that has the whole curve."""
-    measured = shares(track, "fid")
-    having = tuple(at_share("fid", share) for share in measured)
+    having = tuple(at_share("fid", share) for share in shares(track, "fid"))
     chosen = group_blocks(track, side, "fid", "best", having=having).chosen
-    curves = {}
-    for seed, entries in chosen.items():
-        levels = [mean_of(track, entries, metric, seed) if _has(track, entries, metric, seed) else np.nan for metric in having]
-        spent = [_spent(track, entries[0].contender, axis, share, seed) for share in measured]
-        points = {a: q for a, q in zip(spent, levels, strict=True) if a > 0 and q > 0}  # NaN is not above 0
-        if len(points) >= 2:
-            curves[seed] = (np.log(sorted(points)), np.log([points[a] for a in sorted(points)]))
-    return curves
-
-
-def _has(track: Track, entries: Sequence[Entry], metric: str, seed: int) -> bool:
-    return all(seed in track.outcomes(entry, metric) for entry in entries)
-
-
-def _spent(track: Track, contender: str, axis: str, share: float, seed: int) -> float:
-    return track.of_cell(contender, at_share(axis, share)).get(seed, np.nan)
+    found = {seed: seed_curve(track, entries, axis, seed) for seed, entries in chosen.items()}
+    return {seed: curve for seed, curve in found.items() if curve is not None}
 
 
 def _tests(lead: Array) -> tuple[Array, Array, Array]:

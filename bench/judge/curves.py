@@ -9,15 +9,18 @@ from itertools import combinations, groupby, pairwise
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from paragone.bench.judge.blocks import Track, definition
-from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks, mean_over_seeds
+from paragone.bench.judge.blocks import Entry, Track, definition, remembered
+from paragone.bench.judge.families import MEMBERS, Blocks, group_blocks, mean_of, mean_over_seeds
 from paragone.bench.judge.intervals import centre
 from paragone.bench.judge.orderings import Pair, compare
 from paragone.bench.judge.significance import holm
 from paragone.bench.metrics.table import at_share
 
-AXES = ("train_s", "train_steps", "train_samples")
+Array = NDArray[np.float64]
+AXES = ("train_s", "train_steps", "train_samples", "train_flops", "train_joules")
+"""Amounts that a budget can be given in; those of the last two are not known on every machine."""
 CURVE_COLUMNS = (
     "track", "entry", "contender", "family", "share", *AXES, "value", "ci_low", "ci_high", "n", "items",
 )  # fmt: skip
@@ -36,7 +39,8 @@ def shares(track: Track, metric: str = "fid") -> list[float]:
 def quality_curve(track: Track, metric: str = "fid") -> pd.DataFrame:
     """One row an entry and share, `CURVE_COLUMNS`: mean over finished seeds with its interval, and what was spent by then.
 
-    `train_s` and the other axes are medians over seeds; `n` counts seeds, `items` the generated items that were judged.
+    `train_s` and the other axes are medians over seeds, NaN where an axis was not measured; `n` counts seeds, `items` the
+    generated items that were judged.
     """
     rows = []
     for entry in track.entries:
@@ -52,6 +56,21 @@ def quality_curve(track: Track, metric: str = "fid") -> pd.DataFrame:
                 (track.name, entry.name, entry.contender, entry.family, share, *spent, *summary, len(values), min(items, default=0))
             )
     return pd.DataFrame(rows, columns=list(CURVE_COLUMNS))
+
+
+@remembered
+def seed_curve(track: Track, entries: tuple[Entry, ...], axis: str, seed: int) -> tuple[Array, Array] | None:
+    """One seed's curve: log amounts of an axis, ascending, and log FID, (points,) each; None below two points.
+
+    The FID is the geometric mean over entries of one contender, at the shares of the budget where all of them have one.
+    """
+    points = {}
+    for share in shares(track):
+        metric, spent = at_share("fid", share), track.of_cell(entries[0].contender, at_share(axis, share)).get(seed, np.nan)
+        if all(seed in track.outcomes(entry, metric) for entry in entries):
+            points[spent] = mean_of(track, entries, metric, seed)
+    known = sorted((amount, level) for amount, level in points.items() if amount > 0 and level > 0)  # NaN is not above 0
+    return (np.log([amount for amount, _ in known]), np.log([level for _, level in known])) if len(known) >= 2 else None
 
 
 def leaders(track: Track, metric: str = "fid") -> pd.DataFrame:
