@@ -141,7 +141,7 @@ _METRICS = (
     Metric("sampling_parameters", "parameters to sample", "cost", "1", "lower", "log", "one call of sample",
            "parameters that sampling touches", ""),
     Metric("train_flops", "training flops", "cost", "flop", "none", "log", "the counted updates, their mean in between",
-           "torch's FlopCounterMode and formulas for what it misses: two for a multiplication with addition",
+           "the formulas of torch's FlopCounterMode and for what it misses: two for a multiplication with addition",
            "operators without a formula: flops_time_share says how much time those take"),
     Metric("train_joules", "energy in training", "cost", "J", "lower", "log", "", "NVML, or RAPL of the whole package",
            "with RAPL: what others did on the machine"),
