@@ -6,6 +6,7 @@
 import importlib.util
 import random
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,22 @@ import torch
 from torch import Tensor
 
 from paragone.bench.budget import Budget, Meter
+from paragone.bench.cellprofile import CellProfile
 from paragone.bench.data import Dataset, load
-from paragone.bench.data.dataset import to_unit
+from paragone.bench.data.dataset import Levels, to_unit
 from paragone.bench.errors import UsageError
 from paragone.bench.job import Job, Reporter, seed_of
 from paragone.bench.judge.claims import added_claims
 from paragone.bench.looks import SETUP_SHARE, Looks, TooSlow
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.references import REFERENCES
-from paragone.bench.metrics.table import at_share
 from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_probes
-from paragone.bench.profile.memory import PeakMemory, resting_rss_bytes
-from paragone.bench.records import Audit, Measurement
-from paragone.bench.sampling import time_sampling
+from paragone.bench.records import Measurement
+from paragone.bench.sampling import SWEEP, time_sampling
 from paragone.bench.sizing import outside_budget, solve_width
+from paragone.bench.spending import audit, sampling_costs, sampling_utilisation, spent, training_costs
 from paragone.bench.train import batches, train
+from paragone.bench.twin import EmptyTwin, is_twin
 from paragone.models import Contender, registered
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
@@ -42,12 +44,22 @@ def run_cell(job: Job, report: Reporter) -> None:
     report.phase("data")
     seed_everything(job.cell.seed)
     dataset = load(job.data)
-    if job.is_reference:
-        _run_reference(job, dataset, report)
-    else:
-        for path in job.add:
-            import_file(Path(path))
-        _ContenderCell(job, dataset, report).run()
+    for path in job.add if not job.is_reference else ():
+        import_file(Path(path))
+    profile = CellProfile(torch.device(job.device), job.twin)
+    try:
+        if job.is_reference:
+            _run_reference(job, dataset, report)
+        elif is_twin(job):
+            _ContenderCell(job, dataset, report, profile).run_empty()
+        else:
+            _ContenderCell(job, dataset, report, profile).run()
+        report.phase("control")
+        timing, found = profile.finish()
+        report.facts(timing=timing.model_dump())
+        report.measurements(found)
+    finally:
+        profile.close()
 
 
 def seed_everything(seed: int) -> None:
@@ -96,23 +108,20 @@ def _run_reference(job: Job, dataset: Dataset, report: Reporter) -> None:
 
 
 class _ContenderCell:
-    """One contender trained, sampled and measured; the steps of `run` in order."""
+    """One contender trained, sampled and measured; the steps of `run` in order. It watches the training (`train.Watcher`)."""
 
-    def __init__(self, job: Job, dataset: Dataset, report: Reporter) -> None:
-        self.job, self.dataset, self.report = job, dataset, report
+    def __init__(self, job: Job, dataset: Dataset, report: Reporter, profile: CellProfile) -> None:
+        self.job, self.dataset, self.report, self.profile = job, dataset, report, profile
         self.device = torch.device(job.device)
         self.panel = QualityPanel(dataset)
         self.train_x = self._shuffled_training_data()
         self.meter = Meter(Budget.parse(job.budget))
         self.flags: list[str] = []
-        self.resting_bytes = resting_rss_bytes()
+        self._counting = False
 
     def run(self) -> None:
         """Build, train with looks along the budget, prepare, sample, measure."""
-        self.report.phase("build")
-        self.contender = self._build()
-        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.train_x)
-        self._train()
+        self._build_and_train()
         self.report.phase("prepare")
         setup_s = self.looks.prepare()
         setup = Measurement(metric="sampling_setup_s", value=setup_s, unit="s", source="perf_counter, once")
@@ -121,17 +130,31 @@ class _ContenderCell:
             self._flag(SETUP_OVER_BUDGET)
         for sampler in self.job.judged:
             self._judge(sampler)
+        self.report.measurements(self.profile.measurements("evaluate"))
         if self.job.sweep and self.job.is_base:
             self.report.phase("noise")
             self.report.measurements([self.looks.noise()])
         for sampler in self.job.timed:
             self.report.phase("time")
-            self.report.measurements(time_sampling(self.contender, sampler, self.device, sweep=(TIMED_BATCH,)))
+            self._time(sampler, (TIMED_BATCH,))
         if self.job.evaluation.probes and self.job.is_base:
             self.report.phase("probe")
             subject = Subject(self.dataset, self.device, self.job.cell.seed, self.contender, self.width, self.panel)
             for found in run_probes(self.job.evaluation.probes, subject):
                 self.report.measurements(found)
+
+    def run_empty(self) -> None:
+        """The way of a cell without its contender's work, for the peaks of its phases: one look, and one set of samples."""
+        self._build_and_train()
+        self._draw(self.job.judged[0])
+        for phase in ("evaluate", "sample"):
+            self.report.measurements(self.profile.measurements(phase, self.job.judged[0] if phase == "sample" else ""))
+
+    def _build_and_train(self) -> None:
+        self.report.phase("build")
+        self.contender = self._build()
+        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.train_x)
+        self._train()
 
     def _shuffled_training_data(self) -> Tensor:
         """Training images in a random order: datasets come sorted by label, and a prefix must be a fair sample."""
@@ -140,7 +163,7 @@ class _ContenderCell:
         return x[order].to(self.device)
 
     def _build(self) -> Contender:
-        cls = registered()[self.job.cell.contender]
+        cls = EmptyTwin if is_twin(self.job) else registered()[self.job.cell.contender]
         # What a contender's class does not declare as (spec, width), such as fixed size, it must still accept.
         make: Any = cls
         self.width, count = solve_width(make, self.dataset.spec, self.job.parameters)
@@ -166,46 +189,48 @@ class _ContenderCell:
         order = torch.Generator().manual_seed(seed_of(self.job.cell.seed, "batches"))
         stream = batches(self.train_x, self.contender.batch_size, order)
         self.report.phase("train")
-        self.peak = PeakMemory("train", self.device, self.resting_bytes)
+        self.profile.settle_memory()
+        self.profile.start("train")
         try:
-            shares = self.job.evaluation.shares
-            train(self.contender, stream, self.meter, shares, self._look, self.report.heartbeat, self.device)
+            train(self.contender, stream, self.meter, self.job.evaluation.shares, self, self.device)
         finally:
+            self.profile.stop()
             self._report_spending()
 
     def _report_spending(self) -> None:
-        meter = self.meter
-        audit = Audit(
-            axis=meter.budget.axis, asked=meter.budget.amount, spent_s=meter.seconds, spent_steps=meter.steps,
-            spent_samples=meter.samples, overrun=meter.overrun, last_update=meter.last_update,
-            parameters_asked=self.job.parameters, parameters=self.parameters,
-        )  # fmt: skip
-        self.report.facts(audit=audit.model_dump())
-        if meter.steps:
-            step_s = Measurement(metric="train_step_s", value=meter.seconds / meter.steps, unit="s", source="mean of all updates")
-            self.report.measurements([*self._spent(1.0), step_s])
+        self.report.facts(audit=audit(self.meter, self.job.parameters, self.parameters).model_dump())
+        if self.meter.steps:
+            self.report.measurements(spent(self.meter, 1.0))
+            self.report.measurements(training_costs(self.meter, self.profile))
 
-    def _spent(self, share: float) -> list[Measurement]:
-        spent = {"train_s": (self.meter.seconds, "s"), "train_steps": (self.meter.steps, "1"),
-                 "train_samples": (self.meter.samples, "1")}  # fmt: skip
-        return [
-            Measurement(metric=at_share(name, share), value=float(value), unit=unit, source="counted by the meter")
-            for name, (value, unit) in spent.items()
-        ]
-
-    def _look(self, share: float) -> None:
+    def at_share(self, share: float) -> None:
         """Measure at a share of the budget, with the training clock stopped."""
         self.report.phase("evaluate")
-        self.peak.pause()
-        self.report.measurements(self._spent(share) if share < 1.0 else self.peak.read())
+        self.profile.start("evaluate")
+        if share < 1.0:
+            self.report.measurements(spent(self.meter, share))
         self.report.measurements(self.looks.at(share))
         self.report.phase("train")
-        self.peak.resume()
+        self._resume()
+
+    def heartbeat(self, meter: Meter) -> None:
+        """Training goes on."""
+        self.report.heartbeat(meter)
+
+    def counting(self, begins: bool) -> None:
+        """Updates that are counted for flops hold and use more than others: they are in no phase."""
+        self._counting = begins
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._counting:
+            self.profile.stop()
+        else:
+            self.profile.start("train")
 
     def _judge(self, sampler: str) -> None:
         """Time one sampler, draw the samples that are judged, and measure them; a variant other than the base is not timed."""
         n, base = self.job.evaluation.samples, self.job.is_base
-        peak = PeakMemory("sample", self.device, self.resting_bytes)
         predicted_s = n / self._throughput_per_s(sampler) if base else 0.0
         self.report.phase("sample")
         try:
@@ -213,14 +238,28 @@ class _ContenderCell:
         except TooSlow as error:
             self.report.facts(owed_reason={sampler: str(error)})
             return
-        levels = self.looks.levels(n, seed_of(self.job.cell.seed, "sample"), sampler)
-        self.report.measurements(peak.read(sampler) if base else [])
+        levels = self._draw(sampler)
+        self.report.measurements(sampling_costs(self.profile, sampler, n) if base else [])
         self.report.samples(sampler, levels, self.dataset.level_count)
         self.report.phase("measure")
+        self.profile.start("evaluate")
         self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=base))
+        self.profile.stop()
+
+    def _draw(self, sampler: str) -> Levels:
+        """The samples that are judged, drawn in a phase of their own."""
+        self.profile.settle_memory()
+        self.profile.start("sample", sampler)
+        try:
+            return self.looks.levels(self.job.evaluation.samples, seed_of(self.job.cell.seed, "sample"), sampler)
+        finally:
+            self.profile.stop()
+
+    def _time(self, sampler: str, sweep: Sequence[int] = SWEEP) -> list[Measurement]:
+        timing = time_sampling(self.contender, sampler, self.device, sweep=sweep)
+        self.report.measurements([*timing, *sampling_utilisation(timing, self.profile.peak_flops_per_s)])
+        return timing
 
     def _throughput_per_s(self, sampler: str) -> float:
         self.report.phase("time")
-        timing = time_sampling(self.contender, sampler, self.device)
-        self.report.measurements(timing)
-        return next(m.value for m in timing if m.metric == "sample_throughput_per_s" and m.value)
+        return next(m.value for m in self._time(sampler) if m.metric == "sample_throughput_per_s" and m.value)

@@ -3,14 +3,17 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import torch
 
+from paragone.bench.budget import Budget
 from paragone.bench.errors import UsageError
 from paragone.bench.plan import Options, make_plan
+from paragone.bench.profile.energy import Refusal, energy_counter
 from paragone.bench.profile.machine import fingerprint, usable_cores
 from paragone.bench.records import REFERENCE, Record
 from paragone.bench.runner import Display, Runner, begin, finish
@@ -32,21 +35,22 @@ def run_suite(
     since_s = time.perf_counter()
     if resume and out is None:
         raise UsageError("--resume needs the folder of the run to go on with: --out DIR")
-    device = choose_device(options.device)
-    cores = usable_cores()
-    if not 1 <= options.jobs <= cores:
-        raise UsageError(f"--jobs {options.jobs} must lie between 1 and the {cores} cores of this machine")
-    threads = max(1, cores // options.jobs)
+    devices = choose_devices(options.device, options.jobs)
+    threads = max(1, usable_cores() // options.jobs)
     suite = load_suite(suite_name)
-    plan = make_plan(suite, options, threads, device)
+    plan = make_plan(suite, options, threads, devices[0])
+    check_energy(Budget.parse(plan.suite.budget.train), devices)
     folder = RunFolder.create(out or default_folder(plan.suite.name), resume)
-    machine = fingerprint(device, threads)
+    machine = fingerprint(devices[0], threads)
     manifest = begin(plan, folder, machine, command)
     limit = plan.suite.memory_limit_bytes or MEMORY_SHARE * psutil.virtual_memory().total / options.jobs
     # A polite end (SIGTERM) goes the way of an interrupt: cells are ended, what is finished stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    runner = Runner(plan, folder, options.jobs, limit, display)
-    made = runner.run(machine)
+    runner = Runner(plan, folder, devices, limit, display)
+    if len(folder.records()) < len(plan.jobs):
+        manifest = manifest.model_copy(update={"twins": runner.measure_twins(manifest.twins)})
+        folder.write_manifest(manifest)
+    made = runner.run(machine, manifest.twins)
     if made or manifest.ended is None:
         finish(folder, manifest, runner.warnings, since_s)
     return folder.path, folder.records()
@@ -59,19 +63,39 @@ def default_folder(suite: str) -> Path:
     return path if not path.exists() else path.with_name(f"{path.name}-{os.getpid()}")
 
 
-def choose_device(text: str) -> str:
-    """`cpu`, `cuda:0` ... from auto|cpu|cuda[:i]; raises UsageError where it is unknown or absent."""
-    if text == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    if text == "cpu":
-        return "cpu"
+def choose_devices(text: str, jobs: int) -> tuple[str, ...]:
+    """The device of each cell that runs at the same time, from auto|cpu|cuda[:i]: the CPU's cores shared, or a GPU each.
+
+    Raises:
+        UsageError: the device is unknown or absent, the GPUs are of different kinds, or there are fewer cores or GPUs than jobs.
+    """
+    cores, gpus = usable_cores(), torch.cuda.device_count()
+    if not 1 <= jobs <= cores:
+        raise UsageError(f"--jobs {jobs} must lie between 1 and the {cores} cores of this machine")
     name, _, index = text.partition(":")
-    if name != "cuda" or not (index or "0").isdigit():
+    if text == "cpu" or (text == "auto" and not torch.cuda.is_available()):
+        return ("cpu",) * jobs
+    if text != "auto" and (name != "cuda" or (":" in text and not index.isdigit())):
         raise UsageError(f"--device {text!r} is not one of auto, cpu, cuda, cuda:0, cuda:1 ...")
-    count = torch.cuda.device_count()
-    if int(index or "0") >= count:
-        raise UsageError(f"--device {text!r}: torch sees {count} CUDA devices here; use --device cpu")
-    return f"cuda:{index or 0}"
+    chosen = [int(index)] if index else list(range(jobs))
+    if max(chosen) >= gpus:
+        raise UsageError(f"--device {text!r} with --jobs {jobs}: torch sees {gpus} CUDA devices here, and each cell needs its own")
+    if len(chosen) < jobs:
+        raise UsageError(f"--device {text!r} is one GPU, and --jobs {jobs} cells need one each; leave the number out")
+    kinds = sorted({torch.cuda.get_device_name(k) for k in chosen})
+    if len(kinds) > 1:
+        raise UsageError(f"--jobs {jobs}: the GPUs differ ({', '.join(kinds)}); name one of them with --device cuda:i")
+    return tuple(f"cuda:{k}" for k in chosen)
+
+
+def check_energy(budget: Budget, devices: Sequence[str]) -> None:
+    """Raise `UsageError` where the budget is in joules and no counter of energy can be read."""
+    for device in dict.fromkeys(devices) if budget.axis == "joules" else ():
+        counter = energy_counter(torch.device(device))
+        if isinstance(counter, Refusal):
+            raise UsageError(
+                f"a budget in joules cannot be kept on {device}: {counter.words}. Budget seconds, steps, samples or flops instead"
+            )
 
 
 def all_failed(records: list[Record]) -> bool:

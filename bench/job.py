@@ -5,7 +5,7 @@ every variant, so that what two cells of a seed share (order of the data, noise 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +24,7 @@ class Job:
 
     `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own; samplers
     in `unlimited` are judged whatever it costs. `sweep` says that the suite varies learning rates: the noise of an evaluation is
-    then measured, and the likelihood at the end only.
+    then measured, and the likelihood at the end only. `twin` is the peak memory of the empty twin by phase, in bytes.
     """
 
     cell: Cell
@@ -41,6 +41,7 @@ class Job:
     sweep: bool
     device: str
     threads: int
+    twin: dict[str, float] = field(default_factory=dict)
 
     @property
     def is_reference(self) -> bool:

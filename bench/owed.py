@@ -8,15 +8,24 @@ from paragone.bench.probes import owed_by
 from paragone.bench.records import Measurement
 from paragone.models import registered
 
-TRAINING = ("parameters", "train_s", "train_steps", "train_samples", "train_step_s", "train_peak_rss_bytes")
+SPENT = ("train_s", "train_steps", "train_samples", "train_flops", "train_joules")
+TRAINING = (
+    "parameters", *SPENT, "train_step_s", "train_cpu_s", "train_peak_rss_bytes", "train_peak_rss_net_bytes", "flops_utilisation",
+)  # fmt: skip
 QUALITY = tuple(m.name for m in METRICS.values() if m.group == "quality")
 SAMPLING = (
     "sample_latency_s",
     "sample_throughput_per_s",
     "network_evaluations",
     "sampling_parameters",
+    "sample_flops",
+    "sample_flops_utilisation",
+    "sample_cpu_s",
     "sample_peak_rss_bytes",
+    "sample_peak_rss_net_bytes",
 )
+TIMED = SAMPLING[:6]
+"""Of a sampler that is only timed."""
 CURVE = ("fid", "validation_fid")
 """Quality of variants other than the base, at the end of the budget as along it."""
 LIKELIHOOD = ("bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim")
@@ -29,7 +38,7 @@ def owed(job: Job) -> list[tuple[str, str]]:
     cls = registered()[job.cell.contender]
     shares = job.evaluation.shares
     found = [("", metric) for metric in TRAINING]
-    found += [("", at_share(m, s)) for s in shares for m in ("train_s", "train_steps", "train_samples")]
+    found += [("", at_share(m, s)) for s in shares for m in SPENT]
     found += [(job.curve, at_share("fid", s)) for s in shares]
     if not job.is_base:
         return [*found, *((sampler, metric) for sampler in job.judged for metric in CURVE)]
@@ -38,7 +47,7 @@ def owed(job: Job) -> list[tuple[str, str]]:
     if "log_prob" in cls.abilities():
         found += [("", metric) for metric in LIKELIHOOD]
     found += [(sampler, metric) for sampler in job.judged for metric in (*QUALITY, *SAMPLING)]
-    found += [(sampler, metric) for sampler in job.timed for metric in SAMPLING[:4]]
+    found += [(sampler, metric) for sampler in job.timed for metric in TIMED]
     return found + owed_by(job.evaluation.probes, cls)
 
 

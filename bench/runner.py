@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import wait
 from typing import Protocol
@@ -16,6 +18,7 @@ from paragone.bench.profile.machine import commit, usable_cores, versions
 from paragone.bench.records import Manifest, Record
 from paragone.bench.store import RunFolder, check_same
 from paragone.bench.suite import REFERENCES
+from paragone.bench.twin import peaks, twin_job
 from paragone.models import registered
 
 TICK_S = 0.05
@@ -35,11 +38,13 @@ class Display(Protocol):
 
 
 class Runner:
-    """Runs the jobs of a plan that have no record yet, `at_once` at a time, each on cores of its own."""
+    """Runs the jobs of a plan that have no record yet, one a device at a time, each on cores of its own."""
 
-    def __init__(self, plan: Plan, folder: RunFolder, at_once: int, memory_limit_bytes: float, display: Display) -> None:
+    def __init__(self, plan: Plan, folder: RunFolder, devices: Sequence[str], memory_limit_bytes: float, display: Display) -> None:
+        """One cell at once a device of `devices`, in which the CPU may stand several times."""
         self.plan, self.folder, self.display = plan, folder, display
         self.memory_limit_bytes = memory_limit_bytes
+        self._devices, at_once = devices, len(devices)
         cores = _core_numbers()
         each = max(1, len(cores) // at_once)
         self._cores = [cores[k * each : (k + 1) * each] or cores for k in range(at_once)]
@@ -48,9 +53,9 @@ class Runner:
         self._suspects: set[str] = set()
         self.warnings: list[str] = []
 
-    def run(self, fingerprint: dict[str, str]) -> list[Record]:
+    def run(self, fingerprint: dict[str, str], twins: Mapping[str, dict[str, float]]) -> list[Record]:
         """Run what is left; the records made now. An interrupt ends the cells in flight and is raised again."""
-        _use_fork_server()
+        self._twins = twins
         done = self.folder.records()
         ids = {record.cell.id for record in done}
         waiting = [job for job in self.plan.jobs if job.cell.id not in ids]
@@ -67,9 +72,29 @@ class Runner:
                 attempt.close()
         return made
 
+    def measure_twins(self, known: Mapping[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        """Peaks of the empty twin of each track that has contenders, run here where they are not known."""
+        _use_fork_server()
+        first = {job.cell.track: job for job in reversed(self.plan.jobs) if not job.is_reference}
+        return {track: known[track] if track in known else self._measure_twin(job) for track, job in first.items()}
+
+    def _measure_twin(self, job: Job) -> dict[str, float]:
+        attempt = start(replace(twin_job(job), device=self._devices[0]), 0, self._cores[0], self.folder.path)
+        try:
+            while not attempt.ended:
+                wait([attempt.pipe], timeout=TICK_S)
+                attempt.listen()
+                attempt.watch(self.plan.suite.timeout_s, self.memory_limit_bytes)
+        finally:
+            attempt.close()
+        if attempt.status != "ok" and attempt.failure is not None:
+            self.warnings.append(f"no net memory on {job.cell.track}: the empty twin failed ({attempt.failure['message']})")
+        return peaks(attempt.measurements)
+
     def _start(self, job: Job) -> None:
         slot = self._free.pop(0)
-        attempt = start(job, slot, self._cores[slot], self.folder.path)
+        own = replace(job, device=self._devices[slot], twin=self._twins.get(job.cell.track, {}))
+        attempt = start(own, slot, self._cores[slot], self.folder.path)
         self._attempts.append(attempt)
         self._suspects.add(job.cell.id)
 
@@ -125,6 +150,7 @@ class Runner:
             "flags": tuple(facts.get("flags", ())),
             "failure": failure,
             "audit": facts.get("audit"),
+            "timing": facts.get("timing"),
             "width": facts.get("width"),
             "measurements": complete(job, found, why, facts.get("owed_reason", {})),
             "seconds_by_phase": {k: round(v, 4) for k, v in attempt.seconds_by_phase.items()},

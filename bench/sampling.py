@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -19,7 +20,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from paragone.bench.metrics.table import METRICS
 from paragone.bench.profile.clock import now_s
+from paragone.bench.profile.flops import FlopCount
 from paragone.bench.records import Measurement
 from paragone.bench.train import Diverged, InvalidOutput
 from paragone.models import Contender, DataSpec
@@ -93,7 +96,8 @@ def time_sampling(
         return now_s(device) - start
 
     with evaluation(contender):
-        counted = _count_work(lambda: contender.sample(1, torch.Generator(device).manual_seed(0), sampler=sampler), contender)
+        once = partial(contender.sample, 1, torch.Generator(device).manual_seed(0), sampler=sampler)
+        counted = _count_work(once, contender, device)
         latencies = _repeat(lambda: call(1), limit_s / 8)
         batch, rates = _best_rate(call, median(latencies), limit_s, sweep)
     return [
@@ -101,7 +105,8 @@ def time_sampling(
                     n=1, source=f"perf_counter, median of {len(latencies)}, one item"),
         Measurement(metric="sample_throughput_per_s", value=median(rates), unit="1/s", sampler=sampler, repeats=tuple(rates),
                     n=batch, source=f"perf_counter, median of {len(rates)}, batch of {batch}"),
-        *(Measurement(metric=name, value=value, unit="1", sampler=sampler, source=source) for name, value, source in counted),
+        *(Measurement(metric=name, value=value, unit=METRICS[name].unit, sampler=sampler, source=source)
+          for name, value, source in counted),
     ]  # fmt: skip
 
 
@@ -133,8 +138,8 @@ def _best_rate(call: Callable[[int], float], latency_s: float, limit_s: float, s
     return best, [best / s for s in seconds[best]]
 
 
-def _count_work(call: Callable[[], Any], contender: Contender) -> list[tuple[str, float, str]]:
-    """Network evaluations and touched parameters of one call, which also serves as the warm-up."""
+def _count_work(call: Callable[[], Any], contender: Contender, device: torch.device) -> list[tuple[str, float, str]]:
+    """Network evaluations, touched parameters and flops of one call, which also serves as the warm-up."""
     evaluations: Counter[int] = Counter()
     depth = 0
 
@@ -151,7 +156,7 @@ def _count_work(call: Callable[[], Any], contender: Contender) -> list[tuple[str
     touched = _TouchedParameters(contender)
     hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
     try:
-        with touched:
+        with touched, FlopCount(device) as counted:
             call()
     finally:
         for hook in hooks:
@@ -163,6 +168,7 @@ def _count_work(call: Callable[[], Any], contender: Contender) -> list[tuple[str
             "calls of the outermost module called most, one item",
         ),
         ("sampling_parameters", float(touched.count), "parameters and learned buffers that one call touches"),
+        ("sample_flops", float(counted.flops), "counted in one call, one item"),
     ]
 
 

@@ -1,17 +1,20 @@
 """THE loop: hand a contender batches until its budget is spent, looking at quality at fixed shares of it.
 
-There is one loop for every family. The harness's own work inside the counted time is one clock reading and a few comparisons.
+There is one loop for every family. The harness's own work inside the counted time is one clock reading and a few comparisons;
+the updates whose flops are counted are charged what others take (budget.py).
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from paragone.bench.budget import Meter
+from paragone.bench.budget import Counted, Meter
 from paragone.bench.profile.clock import synchronise
+from paragone.bench.profile.flops import FlopCount
 from paragone.models import Batch, Contender
 
 HEARTBEAT_S = 0.25
@@ -35,42 +38,73 @@ def batches(x: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[
             yield Batch(x[order[start:end]])
 
 
+class Watcher(Protocol):
+    """Who looks at a training while its clock stands still."""
+
+    def at_share(self, share: float) -> None:
+        """This share of the budget is spent; the last one is 1."""
+
+    def heartbeat(self, meter: Meter) -> None:
+        """Training goes on."""
+
+    def counting(self, begins: bool) -> None:
+        """A run of updates whose flops are counted begins or has ended: what they hold and use beyond others is no contender's."""
+
+
 def train(
-    contender: Contender,
-    stream: Iterator[Batch],
-    meter: Meter,
-    shares: Sequence[float],
-    at_share: Callable[[float], None],
-    heartbeat: Callable[[Meter], None],
-    device: torch.device,
+    contender: Contender, stream: Iterator[Batch], meter: Meter, shares: Sequence[float], watcher: Watcher, device: torch.device
 ) -> None:
-    """Train until the meter's budget is spent; call `at_share` at each share of it, last at 1, with the clock stopped.
+    """Train until the meter's budget is spent; the watcher is called at each share of it, last at 1, with the clock stopped.
 
     Raises:
         Diverged: a logged scalar or a parameter is not finite.
         InvalidOutput: `update` returned no dict of scalars.
+        EnergyLost: the budget is in joules and their counter has ceased to answer.
     """
     pending = [*shares, 1.0]
-    beat_s = 0.0
+    beat_s, counting = 0.0, False
     contender.train()
     synchronise(device)
     meter.resume()
     while pending:
+        due = meter.due(contender.stage_at(meter.progress)[0])
+        if due != counting:
+            counting = _switch(due, meter, watcher)
         batch = next(stream)
-        logs = contender.update(batch, meter.progress)
-        synchronise(device)
-        meter.count(len(batch.x))
+        logs, counted = _update(contender, batch, meter.progress, due, device)
+        meter.count(len(batch.x), counted)
         if meter.seconds >= beat_s or meter.progress >= pending[0]:
             meter.pause()
             beat_s = meter.seconds + HEARTBEAT_S
             check_logs(logs, meter.steps)
-            heartbeat(meter)
+            watcher.heartbeat(meter)
             # A step can pass several shares at once: the early ones are then measured at the same state.
             while pending and meter.progress >= pending[0]:
                 check_parameters(contender, meter.steps)
-                at_share(pending.pop(0))
+                watcher.at_share(pending.pop(0))
             meter.resume()
+    meter.settle()
+
+
+def _switch(due: bool, meter: Meter, watcher: Watcher) -> bool:
     meter.pause()
+    watcher.counting(due)
+    meter.resume()
+    return due
+
+
+def _update(
+    contender: Contender, batch: Batch, progress: float, count: bool, device: torch.device
+) -> tuple[object, Counted | None]:
+    """One update, finished on the device, with its logs; and what counting found in it."""
+    if not count:
+        logs = contender.update(batch, progress)
+        synchronise(device)
+        return logs, None
+    with FlopCount(device) as found:
+        logs = contender.update(batch, progress)
+        synchronise(device)
+    return logs, Counted(found.flops, found.time_share)
 
 
 def check_logs(logs: object, step: int) -> None:

@@ -1,20 +1,68 @@
-"""Peak memory of this process: resident set on the host, torch's allocator and NVML's figure on CUDA.
+"""Peak memory of this process on the host: the highest resident set of a window.
 
-Host: VmHWM of /proc/self/status, the highest resident set since the mark was reset by writing 5 to /proc/self/clear_refs
-(Linux, proc(5)). Where the mark cannot be reset, the peak is that of the process's whole life, and the source says so.
+VmHWM of /proc/self/status is the highest resident set since the mark was last reset, by writing 5 to /proc/self/clear_refs
+(Linux, proc(5)). Where the mark cannot be reset the resident set is polled at 100 Hz, and the source says so: a peak shorter than
+10 ms can then be missed.
 """
 
+import ctypes
 import os
 import re
+import threading
 from pathlib import Path
 
 import psutil
-import torch
 
-from paragone.bench.records import Measurement
+from paragone.bench.profile.readings import Reading, Source
 
+POLL_S = 0.01
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+_STATM = Path("/proc/self/statm")
+
+
+class PeakMark:
+    """The highest resident set in bytes since `reset`, by the kernel's mark or, where it cannot be reset, by polling."""
+
+    def __init__(self, clear: Path = _CLEAR) -> None:
+        self._clear = clear
+        self._poller = None if _written(clear) else _Poller()
+
+    @property
+    def source(self) -> str:
+        """How the peak is found."""
+        return "VmHWM of the cell's process" if self._poller is None else "resident set polled at 100 Hz: the mark cannot be reset"
+
+    def reset(self) -> None:
+        """Forget what was before."""
+        if self._poller is None:
+            _written(self._clear)
+        else:
+            self._poller.reset()
+
+    def peak_bytes(self) -> int | None:
+        """The highest resident set since the reset; None where the system tells nothing."""
+        if self._poller is not None:
+            return self._poller.peak_bytes()
+        match = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
+        return int(match.group(1)) * 1024 if match else None
+
+
+class ResidentSet(Source):
+    """`peak_rss_bytes` of each window."""
+
+    def __init__(self, mark: PeakMark | None = None) -> None:
+        self._mark = mark or PeakMark()
+
+    def begin(self) -> None:
+        """Reset the mark."""
+        self._mark.reset()
+
+    def end(self) -> list[Reading]:
+        """Read the mark."""
+        peak = self._mark.peak_bytes()
+        status = "ok" if peak is not None else "unsupported"
+        return [Reading("peak_rss_bytes", peak, "bytes", self._mark.source, status)]
 
 
 def resting_rss_bytes() -> int:
@@ -22,88 +70,44 @@ def resting_rss_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-class PeakMemory:
-    """Peak memory of one phase in bytes: the highest of all times between `resume` and `pause`.
+def release_freed() -> None:
+    """Give freed memory back to the system (glibc's malloc_trim), so that it is in nobody's peak; elsewhere nothing.
 
-    `resting_bytes` is what the process held after imports and data: net is the peak less that.
+    It takes milliseconds, so it stands between phases and not at every boundary.
     """
-
-    def __init__(self, phase: str, device: torch.device, resting_bytes: int) -> None:
-        self.phase, self.device, self.resting_bytes = phase, device, resting_bytes
-        self._peaks: dict[str, int] = {}
-        self._was_reset = True
-        self.resume()
-
-    def resume(self) -> None:
-        """Begin to look: the marks are reset."""
-        self._was_reset = _reset_peak() and self._was_reset
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-
-    def pause(self) -> None:
-        """Stop looking, so that what comes next is not counted."""
-        found = {"rss": _peak_rss_bytes()}
-        if self.device.type == "cuda":
-            found["allocated"] = torch.cuda.max_memory_allocated(self.device)
-            found["reserved"] = torch.cuda.max_memory_reserved(self.device)
-        for name, value in found.items():
-            if value is not None:
-                self._peaks[name] = max(value, self._peaks.get(name, 0))
-
-    def read(self, sampler: str = "") -> list[Measurement]:
-        """Gross and net peak of the host, and on CUDA the allocator's two peaks and NVML's figure."""
-        self.pause()
-        peak = self._peaks.get("rss")
-        net = None if peak is None else max(0, peak - self.resting_bytes)
-        source = "VmHWM of the cell's process" if self._was_reset else "VmHWM of its whole life: the mark cannot be reset"
-        rss = f"{self.phase}_peak_rss"
-        found = [
-            _bytes(f"{rss}_bytes", peak, source, sampler),
-            _bytes(f"{rss}_net_bytes", net, f"{source}, less its resting memory after imports and data", sampler),
-        ]
-        if self.device.type == "cuda":
-            used, why = _nvml_process_bytes(self.device)
-            found += [
-                _bytes(f"{self.phase}_cuda_allocated_bytes", self._peaks["allocated"], "torch allocator, peak", sampler),
-                _bytes(f"{self.phase}_cuda_reserved_bytes", self._peaks["reserved"], "torch allocator, peak", sampler),
-                _bytes(f"{self.phase}_nvml_process_bytes", used, why, sampler),
-            ]
-        return found
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
-def _bytes(metric: str, value: int | None, source: str, sampler: str) -> Measurement:
-    return Measurement(metric=metric, value=value, unit="bytes", source=source, sampler=sampler)
+class _Poller:
+    """Looks at the resident set 100 times a second, from a thread."""
+
+    def __init__(self) -> None:
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+        self._peak_bytes = self._now_bytes()
+        threading.Thread(target=self._run, name="paragone-memory", daemon=True).start()
+
+    def reset(self) -> None:
+        self._peak_bytes = self._now_bytes()
+
+    def peak_bytes(self) -> int:
+        return max(self._peak_bytes, self._now_bytes())
+
+    def _now_bytes(self) -> int:
+        if _STATM.exists():
+            return int(_STATM.read_text().split()[1]) * self._page_bytes
+        return resting_rss_bytes()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(POLL_S):
+            self._peak_bytes = max(self._peak_bytes, self._now_bytes())
 
 
-def _reset_peak() -> bool:
+def _written(path: Path) -> bool:
     try:
-        _CLEAR.write_text("5")
+        path.write_text("5")
     except OSError:
         return False
     return True
-
-
-def _peak_rss_bytes() -> int | None:
-    if not _STATUS.exists():  # not Linux: the peak of the whole life
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    match = re.search(r"^VmHWM:\s+(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-    return int(match.group(1)) * 1024 if match else None
-
-
-def _nvml_process_bytes(device: torch.device) -> tuple[int | None, str]:
-    """What the driver says this process holds on the device that torch uses, joined by UUID, never by index."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
-        handle = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        processes = pynvml.nvmlDeviceGetComputeRunningProcesses_v3(handle)
-    except pynvml.NVMLError as error:
-        return None, f"NVML: {error}"
-    mine = [p.usedGpuMemory for p in processes if p.pid == os.getpid()]
-    if not mine or mine[0] is None:
-        return None, "NVML: this process is not listed (a container shows the host's process numbers)"
-    return int(mine[0]), "NVML, compute processes, at the end of the phase"

@@ -54,6 +54,10 @@ class Profiler:
         once = [reading for source in self._sources for reading in source.after()]
         return [reading.measurement(phase, sampler) for reading in (*combined(windows), *once)] if windows else []
 
+    def seconds(self, phase: str, sampler: str = "") -> float:
+        """Seconds of a phase's windows that have ended."""
+        return sum(seconds for seconds, _ in self._windows[phase, sampler])
+
     def doubts(self) -> list[Doubt]:
         """Why times of this cell cannot be trusted, by all sources."""
         return [doubt for source in self._sources for doubt in source.doubts()]

@@ -19,6 +19,11 @@ from paragone.bench.errors import UsageError
         ("512k samples", "samples", 512_000.0),
         ("3e4 samples", "samples", 30_000.0),
         ("2M samples", "samples", 2e6),
+        ("3e12 flops", "flops", 3e12),
+        ("3T flops", "flops", 3e12),
+        ("200 J", "joules", 200.0),
+        ("1.5 kJ", "joules", 1500.0),
+        ("0.5 J", "joules", 0.5),
     ],
 )
 def test_reads(text, axis, amount):
@@ -26,7 +31,8 @@ def test_reads(text, axis, amount):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "s", "20", "20 sek", "0 s", "-3 s", "nan s", "1e999 s", "0 steps", "0.5 steps", "1.2.3 s", "20 s s"]
+    "text",
+    ["", "s", "20", "20 sek", "0 s", "-3 s", "nan s", "1e999 s", "0 steps", "0.5 steps", "0 flops", "0 J", "1.2.3 s", "20 s s"],
 )
 def test_refuses_with_the_value_and_an_example(text):
     with pytest.raises(UsageError, match="budget") as error:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from paragone.bench.budget import Budget, Meter
+from paragone.bench.budget import Budget, EnergyLost, Meter
 from paragone.bench.sampling import draw, evaluation, time_sampling
 from paragone.bench.train import Diverged, InvalidOutput, batches, train
 from paragone.models import Contender, DataSpec
@@ -48,10 +48,23 @@ class Mean(Contender):
         return self.net(torch.randn(n, 3, generator=generator)).view(n, 1, 4, 4)
 
 
-def run(contender, budget, shares=(), at_share=lambda share: None):
-    meter = Meter(budget)
+class Looking:
+    """A watcher that calls `look` at each share and notes when updates are counted."""
+
+    def __init__(self, look):
+        self.at_share, self.switches = look, []
+
+    def heartbeat(self, meter):
+        pass
+
+    def counting(self, begins):
+        self.switches.append(begins)
+
+
+def run(contender, budget, shares=(), at_share=lambda share: None, energy=None):
+    meter = Meter(budget, energy=energy)
     stream = batches(DATA, contender.batch_size, torch.Generator().manual_seed(0))
-    train(contender, stream, meter, shares, at_share, lambda meter: None, CPU)
+    train(contender, stream, meter, shares, Looking(at_share), CPU)
     return meter
 
 
@@ -70,6 +83,117 @@ def test_seconds_are_held_and_looking_is_free():
     meter = run(contender, Budget("seconds", 0.1), (0.25, 0.5), lambda share: time.sleep(0.2))
     assert 0.1 <= meter.seconds <= 0.1 + meter.last_update
     assert meter.steps <= 50
+
+
+def test_an_update_that_waits_is_charged_what_it_waits_counted_or_not():
+    meter = run(Mean(wait_s=0.01), Budget("steps", 64))
+    assert meter.plain_steps < 64
+    assert meter.seconds / 64 == pytest.approx(0.01, rel=0.3)  # a busy machine sleeps longer; 5 % on an idle one
+    assert meter.seconds / 64 == pytest.approx(meter.plain_s / meter.plain_steps, rel=0.2)
+
+
+FLOPS = 2 * (3 * 16 * 8) * 2
+"""Of one update of `Mean`: forward, and backward to the weights; its noise needs no gradient."""
+
+
+@pytest.mark.parametrize("updates", [1, 5, 16, 17, 40, 100])
+def test_a_budget_in_flops_ends_within_one_update_of_constant_work(updates):
+    meter = run(Mean(), Budget("flops", updates * FLOPS - 5))
+    assert meter.steps == updates
+    assert meter.spent == updates * FLOPS
+    assert 0 <= meter.overrun < FLOPS == meter.last_update
+
+
+@pytest.mark.parametrize("budget", [Budget("steps", 100), Budget("samples", 800), Budget("seconds", 0.3)])
+def test_flops_are_counted_on_every_axis(budget):
+    meter = run(Mean(), budget)
+    assert meter.counting.flops == meter.steps * FLOPS
+    assert 0 < meter.counting.time_share <= 1
+
+
+class Lazy(Mean):
+    """A term in every fourth update costs nine times as much as the rest."""
+
+    def update(self, batch, progress):
+        for _ in range(9 if len(self.progresses) % 4 == 0 else 0):
+            super().update(batch, progress)
+            self.progresses.pop()
+        return super().update(batch, progress)
+
+
+def test_a_term_in_every_fourth_update_is_charged_in_whole_periods():
+    meter = run(Lazy(), Budget("flops", 650 * FLOPS))
+    assert abs(meter.steps - 650 / 3.25) <= 16
+    assert meter.counting.flops == pytest.approx(meter.steps * 3.25 * FLOPS, abs=16 * 3.25 * FLOPS)
+
+
+class Growing(Mean):
+    """Two stages: the second does three times the work of the first."""
+
+    stages = (("small", 0.4), ("large", 0.6))
+
+    def update(self, batch, progress):
+        for _ in range(2 if self.stage_at(progress)[0] == "large" else 0):
+            super().update(batch, progress)
+        return super().update(batch, progress)
+
+
+def test_each_stage_is_counted_anew():
+    meter = run(Growing(), Budget("steps", 200))
+    assert meter.counting.flops == (80 + 3 * 120) * FLOPS
+    meter = run(Growing(), Budget("flops", 1000 * FLOPS))
+    assert meter.counting.flops == pytest.approx(1000 * FLOPS, abs=3 * FLOPS)
+
+
+def test_counting_changes_no_weight():
+    weights = []
+    for budget in (Budget("steps", 30), Budget("seconds", 1e9)):  # the second begins with sixteen plain updates
+        contender = Mean()
+        torch.manual_seed(0)
+        contender.net.reset_parameters()
+        contender.generator.manual_seed(1)
+        meter, stream = Meter(budget), batches(DATA, 8, torch.Generator().manual_seed(0))
+        stop = lambda share: None  # noqa: E731
+        if budget.axis == "steps":
+            train(contender, stream, meter, (), Looking(stop), CPU)
+        else:
+            for _ in range(30):
+                contender.update(next(stream), 0.0)
+        weights.append(contender.net.weight.detach().clone())
+    assert torch.equal(*weights)
+
+
+class Battery:
+    """An energy counter of 50 W by the clock, that steps every 5 ms; it fails after `dies_s` seconds."""
+
+    source, tick_s = "test", 0.005
+
+    def __init__(self, dies_s=math.inf):
+        self.began_s, self.dies_s = time.perf_counter(), dies_s
+
+    def joules(self):
+        elapsed_s = time.perf_counter() - self.began_s
+        return None if elapsed_s > self.dies_s else 50 * (elapsed_s // self.tick_s) * self.tick_s
+
+
+def test_a_budget_in_joules_ends_within_an_update_or_a_tick():
+    with pytest.raises(ValueError, match="needs a counter"):
+        Meter(Budget("joules", 10))
+    meter = run(Mean(wait_s=0.002), Budget("joules", 10), energy=Battery())
+    assert meter.overrun <= meter.last_update
+    assert 50 * meter.seconds == pytest.approx(meter.joules, rel=0.15)
+
+
+def test_looks_cost_no_energy():
+    meter = run(Mean(wait_s=0.002), Budget("joules", 10), (0.5,), lambda share: time.sleep(0.3), energy=Battery())
+    assert 10 <= meter.joules < 12
+
+
+def test_a_counter_that_dies_ends_a_budget_in_joules_and_no_other():
+    with pytest.raises(EnergyLost, match="test cannot be read any more"):
+        run(Mean(wait_s=0.002), Budget("joules", 100), energy=Battery(dies_s=0.1))
+    meter = run(Mean(wait_s=0.002), Budget("steps", 100), (0.5,), energy=Battery(dies_s=0.1))
+    assert meter.joules is None
 
 
 def test_several_shares_in_one_step_are_all_met():

@@ -1,0 +1,113 @@
+"""The profile of one cell: the machine's speed before and after it, its phases, and whether its times can be trusted.
+
+    train      updates, without those whose flops are counted
+    evaluate   looks along the budget, and measuring the samples
+    sample     drawing the samples that are judged, a phase of its own for each sampler
+
+The control workload runs before anything else and after everything, so that all times of the cell lie between two of its runs.
+"""
+
+from collections.abc import Mapping
+
+import torch
+
+from paragone.bench.metrics.table import METRICS
+from paragone.bench.profile.allocator import CudaAllocator
+from paragone.bench.profile.clock import synchronise
+from paragone.bench.profile.control import BOUND, Control, apart
+from paragone.bench.profile.memory import ResidentSet, release_freed
+from paragone.bench.profile.processor import LoadWatch, ProcessorTime
+from paragone.bench.profile.profiler import Profiler
+from paragone.bench.profile.readings import Source
+from paragone.bench.records import Measurement, Timing
+
+
+class CellProfile:
+    """Profiles one cell on one device. `twin` holds the peaks of the empty twin by phase, in bytes; close it at the end."""
+
+    def __init__(self, device: torch.device, twin: Mapping[str, float]) -> None:
+        self._device, self._twin = device, twin
+        self._control = Control(device)
+        self._before = self._control.run()
+        self._load = LoadWatch()
+        self._profiler = Profiler(sources(device))
+
+    @property
+    def peak_flops_per_s(self) -> float:
+        """The rate that the control workload reached before the cell."""
+        return self._before.peak_flops_per_s
+
+    def start(self, phase: str, sampler: str = "") -> None:
+        """A window of this phase begins, once the device is done with what came before; the one that is open ends."""
+        synchronise(self._device)
+        self._profiler.start(phase, sampler)
+
+    def stop(self) -> None:
+        """The open window ends."""
+        synchronise(self._device)
+        self._profiler.stop()
+
+    def settle_memory(self) -> None:
+        """Before a phase of its own: what came before leaves nothing in its peak that it could leave out."""
+        release_freed()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def measurements(self, phase: str, sampler: str = "") -> list[Measurement]:
+        """What was read in a phase, with its peak memory less the empty twin's."""
+        found = self._profiler.measurements(phase, sampler)
+        return [row for m in found for row in ((m, self._net(phase, m)) if m.metric == f"{phase}_peak_rss_bytes" else (m,))]
+
+    def seconds(self, phase: str) -> float:
+        """Seconds of a phase's windows."""
+        return self._profiler.seconds(phase)
+
+    def finish(self) -> tuple[Timing, list[Measurement]]:
+        """Run the control workload again: whether the times between can be trusted, and what the machine was like."""
+        self._profiler.stop()
+        load, after = self._load.load(), self._control.run()
+        both = (self._before.seconds, after.seconds)
+        doubts = [*load.doubts(), *self._profiler.doubts()]
+        invalid = [doubt.words for doubt in doubts if doubt.fatal]
+        if apart(*both) > BOUND:
+            change = "slower" if both[1] > both[0] else "faster"
+            invalid.append(
+                f"the control workload ran {apart(*both):.2f} times {change} after the cell than before (bound {BOUND:g})"
+            )
+        timing = Timing(
+            control_s=both, steal_share=load.steal_share, foreign_share=load.foreign_share, invalid=tuple(invalid),
+            warnings=tuple(doubt.words for doubt in doubts if not doubt.fatal),
+        )  # fmt: skip
+        peak = max(self._before.peak_flops_per_s, after.peak_flops_per_s)
+        control_s = (both[0] * both[1]) ** 0.5
+        return timing, [
+            Measurement(metric="control_s", value=control_s, unit="s", source="geometric mean of before and after", repeats=both),
+            Measurement(
+                metric="control_flops_per_s", value=peak, unit="flop/s", source="fastest of product and convolution, float32"
+            ),
+            *self._profiler.overhead(),
+        ]
+
+    def close(self) -> None:
+        """End what runs beside the cell."""
+        self._profiler.close()
+
+    def _net(self, phase: str, gross: Measurement) -> Measurement:
+        metric = f"{phase}_peak_rss_net_bytes"
+        twin = self._twin.get(phase)
+        value, source = None, gross.source
+        if gross.value is not None and twin is None:
+            source = "no baseline: the empty twin of this cell was not measured"
+        elif gross.value is not None and twin is not None:
+            value, source = gross.value - twin, f"{gross.source}, less {twin / 1e6:.0f} MB of the empty twin"
+            if value <= 0:
+                value, source = None, f"too small: {-(gross.value - twin) / 1e6:.1f} MB below the empty twin's peak"
+        return Measurement(metric=metric, value=value, unit=METRICS[metric].unit, source=source, sampler=gross.sampler)
+
+
+def sources(device: torch.device) -> list[Source]:
+    """Everything that can be read of a cell on this device."""
+    own: list[Source] = [ResidentSet(), ProcessorTime()]
+    if device.type == "cuda":
+        own.append(CudaAllocator(device))
+    return own
