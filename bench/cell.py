@@ -28,7 +28,7 @@ from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_pro
 from paragone.bench.records import Measurement
 from paragone.bench.sampling import SWEEP, time_sampling
 from paragone.bench.sizing import outside_budget, solve_width
-from paragone.bench.spending import audit, sampling_costs, sampling_utilisation, spent, training_costs
+from paragone.bench.spending import audit, counter_of, sampling_costs, sampling_utilisation, spent, training_costs
 from paragone.bench.train import batches, train
 from paragone.bench.twin import EmptyTwin, is_twin
 from paragone.models import Contender, registered
@@ -49,7 +49,7 @@ def run_cell(job: Job, report: Reporter) -> None:
     profile = CellProfile(torch.device(job.device), job.twin)
     try:
         if job.is_reference:
-            _run_reference(job, dataset, report)
+            _run_reference(job, dataset, report, profile)
         elif is_twin(job):
             _ContenderCell(job, dataset, report, profile).run_empty()
         else:
@@ -95,14 +95,16 @@ def import_file(path: Path) -> list[str]:
     return added
 
 
-def _run_reference(job: Job, dataset: Dataset, report: Reporter) -> None:
+def _run_reference(job: Job, dataset: Dataset, report: Reporter, profile: CellProfile) -> None:
     report.phase("sample")
     levels = REFERENCES[job.cell.contender](dataset, job.evaluation.samples, seed_of(job.cell.seed, "sample"))
     report.samples("default", levels, dataset.level_count)
     report.phase("measure")
     report.measurements(QualityPanel(dataset).measure(levels, "default", job.cell.seed, full=True))
     report.phase("probe")
-    lesson = Lesson(dataset, torch.device(job.device), job.cell.seed, Budget.parse(job.budget), job.parameters)
+    lesson = Lesson(
+        dataset, torch.device(job.device), job.cell.seed, Budget.parse(job.budget), job.parameters, counter_of(profile.energy)
+    )  # fmt: skip
     for found in run_reference_probes(job.evaluation.probes, job.cell.contender, lesson):
         report.measurements(found)
 
@@ -115,7 +117,7 @@ class _ContenderCell:
         self.device = torch.device(job.device)
         self.panel = QualityPanel(dataset)
         self.train_x = self._shuffled_training_data()
-        self.meter = Meter(Budget.parse(job.budget))
+        self.meter = Meter(Budget.parse(job.budget), energy=counter_of(profile.energy))
         self.flags: list[str] = []
         self._counting = False
 
@@ -200,7 +202,7 @@ class _ContenderCell:
     def _report_spending(self) -> None:
         self.report.facts(audit=audit(self.meter, self.job.parameters, self.parameters).model_dump())
         if self.meter.steps:
-            self.report.measurements(spent(self.meter, 1.0))
+            self.report.measurements(spent(self.meter, 1.0, self.profile.energy))
             self.report.measurements(training_costs(self.meter, self.profile))
 
     def at_share(self, share: float) -> None:
@@ -208,7 +210,7 @@ class _ContenderCell:
         self.report.phase("evaluate")
         self.profile.start("evaluate")
         if share < 1.0:
-            self.report.measurements(spent(self.meter, share))
+            self.report.measurements(spent(self.meter, share, self.profile.energy))
         self.report.measurements(self.looks.at(share))
         self.report.phase("train")
         self._resume()

@@ -15,22 +15,29 @@ from paragone.bench.metrics.table import METRICS
 from paragone.bench.profile.allocator import CudaAllocator
 from paragone.bench.profile.clock import synchronise
 from paragone.bench.profile.control import BOUND, Control, apart
+from paragone.bench.profile.energy import energy_counter
 from paragone.bench.profile.memory import ResidentSet, release_freed
 from paragone.bench.profile.processor import LoadWatch, ProcessorTime
 from paragone.bench.profile.profiler import Profiler
+from paragone.bench.profile.rapl import Rapl
 from paragone.bench.profile.readings import Source
 from paragone.bench.records import Measurement, Timing
 
 
 class CellProfile:
-    """Profiles one cell on one device. `twin` holds the peaks of the empty twin by phase, in bytes; close it at the end."""
+    """Profiles one cell on one device. `twin` holds the peaks of the empty twin by phase, in bytes; close it at the end.
+
+    Attributes:
+        energy: the device's counter of energy, or why there is none.
+    """
 
     def __init__(self, device: torch.device, twin: Mapping[str, float]) -> None:
         self._device, self._twin = device, twin
+        self._profiler = Profiler(sources(device))  # before the first work on the device: its memory is what is used beyond that
+        self.energy = energy_counter(device)
         self._control = Control(device)
         self._before = self._control.run()
         self._load = LoadWatch()
-        self._profiler = Profiler(sources(device))
 
     @property
     def peak_flops_per_s(self) -> float:
@@ -107,7 +114,9 @@ class CellProfile:
 
 def sources(device: torch.device) -> list[Source]:
     """Everything that can be read of a cell on this device."""
-    own: list[Source] = [ResidentSet(), ProcessorTime()]
     if device.type == "cuda":
-        own.append(CudaAllocator(device))
-    return own
+        from paragone.bench.profile.nvml import Nvml
+        from paragone.bench.profile.nvml_device import uuid_of
+
+        return [ResidentSet(), ProcessorTime(), CudaAllocator(device), Nvml(uuid_of(device))]
+    return [ResidentSet(), ProcessorTime(), Rapl()]

@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from paragone.bench.budget import Meter
 from paragone.bench.cellprofile import CellProfile
 from paragone.bench.metrics.table import METRICS, at_share
+from paragone.bench.profile.energy import EnergyCounter, Refusal
 from paragone.bench.records import Audit, Measurement
 
-NO_COUNTER = "no energy counter: `doctor` says what would change that"
+
+def counter_of(energy: EnergyCounter | Refusal) -> EnergyCounter | None:
+    """The counter, or None where there is none."""
+    return None if isinstance(energy, Refusal) else energy
 
 
 def audit(meter: Meter, parameters_asked: int, parameters: int) -> Audit:
@@ -19,11 +23,11 @@ def audit(meter: Meter, parameters_asked: int, parameters: int) -> Audit:
     )  # fmt: skip
 
 
-def spent(meter: Meter, share: float) -> list[Measurement]:
-    """Spent so far on every axis, named after the share of the budget at which it is asked."""
+def spent(meter: Meter, share: float, energy: EnergyCounter | Refusal) -> list[Measurement]:
+    """Spent so far on every axis, named after the share of the budget at which it is asked; `energy` is where joules come from."""
     clock, counting = "counted by the meter", meter.counting
     flops = "counted updates, their mean in between" if counting.flops is not None else counting.status
-    joules = NO_COUNTER if meter.energy is None else meter.energy.source
+    joules = energy.words if isinstance(energy, Refusal) else energy.source
     rows: tuple[tuple[str, float | None, str], ...] = (
         ("train_s", meter.seconds, clock), ("train_steps", meter.steps, clock), ("train_samples", meter.samples, clock),
         ("train_flops", counting.flops, flops), ("train_joules", meter.joules, joules),

@@ -5,9 +5,10 @@ the updates whose flops are counted are charged what others take (budget.py).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from paragone.bench.profile.clock import synchronise
 from paragone.bench.profile.flops import FlopCount
 from paragone.models import Batch, Contender
 
+T = TypeVar("T")
 HEARTBEAT_S = 0.25
 """Counted seconds between two looks at the logged scalars."""
 
@@ -71,7 +73,7 @@ def train(
         if due != counting:
             counting = _switch(due, meter, watcher)
         batch = next(stream)
-        logs, counted = _update(contender, batch, meter.progress, due, device)
+        logs, counted = finished(partial(contender.update, batch, meter.progress), due, device)
         meter.count(len(batch.x), counted)
         if meter.seconds >= beat_s or meter.progress >= pending[0]:
             meter.pause()
@@ -93,18 +95,16 @@ def _switch(due: bool, meter: Meter, watcher: Watcher) -> bool:
     return due
 
 
-def _update(
-    contender: Contender, batch: Batch, progress: float, count: bool, device: torch.device
-) -> tuple[object, Counted | None]:
-    """One update, finished on the device, with its logs; and what counting found in it."""
+def finished(update: Callable[[], T], count: bool, device: torch.device) -> tuple[T, Counted | None]:
+    """What an update returns once the device has finished it, and what counting its flops found, if it is to be counted."""
     if not count:
-        logs = contender.update(batch, progress)
+        result = update()
         synchronise(device)
-        return logs, None
+        return result, None
     with FlopCount(device) as found:
-        logs = contender.update(batch, progress)
+        result = update()
         synchronise(device)
-    return logs, Counted(found.flops, found.time_share)
+    return result, Counted(found.flops, found.time_share)
 
 
 def check_logs(logs: object, step: int) -> None:

@@ -147,6 +147,8 @@ _METRICS = (
            "with RAPL: what others did on the machine"),
     Metric("sample_joules", "energy an item", "cost", "J", "lower", "log", "N items", "NVML, or RAPL of the whole package",
            "with RAPL: what others did on the machine"),
+    Metric("evaluate_joules", "energy in evaluation", "cost", "J", "none", "log", "", "NVML, or RAPL of the whole package",
+           "with RAPL: what others did on the machine"),
     Metric("train_cpu_s", "processor time in training", "cost", "s", "lower", "log", "", "user and system time", ""),
     Metric("sample_cpu_s", "processor time in sampling", "cost", "s", "lower", "log", "", "user and system time", ""),
     Metric("evaluate_cpu_s", "processor time in evaluation", "cost", "s", "none", "log", "", "user and system time",

@@ -23,7 +23,9 @@ from paragone.bench.metrics.encoder import stride_for
 from paragone.bench.metrics.errors import NotMeasurable
 from paragone.bench.probes.probe import Asked, Finding, Measures, Probe
 from paragone.bench.profile.clock import synchronise
+from paragone.bench.profile.energy import EnergyCounter
 from paragone.bench.sizing import outside_budget, solve_width
+from paragone.bench.train import finished
 from paragone.models import DataSpec
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
@@ -36,10 +38,11 @@ WEIGHT_DECAY = 1e-2
 
 @dataclass(frozen=True)
 class Lesson(Asked):
-    """What the classifier may spend: the suite's training budget and its number of parameters."""
+    """What the classifier may spend: the suite's training budget and its number of parameters; `energy` counts joules."""
 
     budget: Budget
     parameters: int
+    energy: EnergyCounter | None = None
 
 
 class Classifier(nn.Module):
@@ -101,17 +104,17 @@ def _accuracy(lesson: Lesson) -> Finding:
 
 def taught(classifier: Classifier, lesson: Lesson) -> Meter:
     """Train the classifier until the budget is spent; what it spent."""
-    meter = Meter(lesson.budget)
+    meter = Meter(lesson.budget, energy=lesson.energy)
     stream = _batches(lesson)
     classifier.train()
     synchronise(lesson.device)
     meter.resume()
     while not meter.exhausted:
+        count = meter.due("train")
         x, labels = next(stream)
-        classifier.update(x, labels, meter.progress)
-        synchronise(lesson.device)
-        meter.count(len(x))
-    meter.pause()
+        _, counted = finished(partial(classifier.update, x, labels, meter.progress), count, lesson.device)
+        meter.count(len(x), counted)
+    meter.settle()
     return meter
 
 
