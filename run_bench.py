@@ -99,6 +99,18 @@ def judge(
         print(path)
 
 
+@app.command()
+def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False) -> None:
+    """Say what can be measured on this machine, why the rest cannot, and what would change that."""
+    from paragone.bench.doctor import examine
+    from paragone.reports.doctor import as_json_text, print_examination
+
+    if json:
+        print(as_json_text(examine()))
+    else:
+        print_examination(examine())
+
+
 def _write_report(folder: Path) -> None:
     from rich.console import Console
 

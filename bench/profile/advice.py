@@ -22,7 +22,7 @@ GPU: dict[str, str] = {
     NO_PERMISSION: "run as root, or have the administrator allow it",
     NOT_FOUND: "compare CUDA_VISIBLE_DEVICES with `nvidia-smi -L`",
     NOT_LISTED: "share the host's process numbers (a container: --pid=host)",
-    NO_DRIVER: "load the driver: `nvidia-smi` must list the GPU",
+    NO_DRIVER: "load the driver of an NVIDIA GPU: `nvidia-smi` must list it",
     NO_LIBRARY: "install NVIDIA's driver; a container needs --gpus and the driver capability `utility`",
     WRONG_VERSION: "restart the machine: its driver was updated while it ran",
     MISSING: "update the driver: its library is older than this call",

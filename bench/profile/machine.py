@@ -26,7 +26,7 @@ def fingerprint(device: str, threads: int) -> dict[str, str]:
 
     keys = {
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": str(usable_cores()),
         "threads": str(threads),
         "device": device,
@@ -67,7 +67,8 @@ def commit() -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the processor calls itself."""
     info = Path("/proc/cpuinfo")
     match = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
     return match.group(1).strip() if match else platform.processor() or "unknown"

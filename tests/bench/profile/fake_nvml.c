@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 enum { SUCCESS = 0, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, LOST = 15 };
-enum { HOST_PID = 4242 };
+enum { HOST_PID = 1 << 23 }; /* no process here can have it: Linux ends at 1 << 22 */
 
 typedef struct { const char *name, *uuid; unsigned watts; int is_slice; } device;
 typedef struct { unsigned version; unsigned long long total, reserved, free, used; } memory_v2;

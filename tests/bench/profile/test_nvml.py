@@ -55,7 +55,7 @@ def assert_whole(rows, names=ALL):
 @pytest.mark.parametrize("uuid", [SMALL, LARGE])
 def test_each_reading_has_its_value(watched, uuid):
     """The GPU is the one of this UUID: the library lists the small one first, CUDA would list the large one."""
-    found = watched([("train", 1.0, "used_mib=512"), ("sample", 0.2, "used_mib=1024")], uuid)
+    found = watched([("train", 1.0, "used_mib=512"), ("sample", 0.1, "used_mib=1024")], uuid)
     rows = readings(found)
     assert rows["joules"][0] == pytest.approx(WATTS[uuid] * 1.0, rel=0.1)
     assert rows["power_w"][0] == WATTS[uuid]
@@ -133,7 +133,7 @@ def test_a_mig_slice_has_memory_only(watched):
 
 
 def test_a_device_lost_in_mid_run(watched):
-    found = watched([("train", 0.5, " -> all=15"), ("sample", 0.2, "")])
+    found = watched([("train", 0.4, " -> all=15"), ("sample", 0.1, "")])
     train = readings(found)
     assert_without(train, ["joules", "nvml_process_bytes"], LOST)
     assert train["power_w"][0] == WATTS[SMALL], "what was sampled before stays"
@@ -191,7 +191,7 @@ def test_a_counter_that_stands_still(watched):
 
 
 def test_a_counter_that_was_reset(watched):
-    rows = readings(watched([("train", 0.5, " -> reset=1"), ("sample", 0.5, "reset=1")]))
+    rows = readings(watched([("train", 0.4, " -> reset=1")]))
     assert_without(rows, ["joules"], RESET)
     assert_whole(rows, [name for name in ALL if name != "joules"])
 
