@@ -87,12 +87,13 @@ class Counting:
 
     `PERIOD` consecutive updates are counted in each stage and again each `EVERY` of progress, but never more than every other
     update; updates in between are charged the mean of the last ones counted, which is exact for a contender of constant work. On
-    an axis of time a stage begins with `PERIOD` plain updates, which say what a counted one is charged; elsewhere with the
-    counted ones, so that a budget in flops is exact from its first update.
+    an axis of time a stage begins with `PERIOD` plain updates, or with those of its first `EVERY` of progress where that is fewer:
+    they say what a counted one is charged. Elsewhere it begins with the counted ones, so that a budget in flops is exact from
+    its first update.
     """
 
     def __init__(self, plain_first: bool) -> None:
-        self._plain_first = plain_first
+        self.plain_first = plain_first
         self._total = 0.0
         self._stage: str | None = None
         self._block: list[int] = []
@@ -110,7 +111,8 @@ class Counting:
         if self._block:
             return True
         if self._mean is None:
-            return self._since_block >= (PERIOD if self._plain_first else 0)
+            enough = self._since_block >= PERIOD or (self._since_block > 0 and progress >= self._next)
+            return enough or not self.plain_first
         return progress >= self._next and self._since_block >= PERIOD
 
     def counted(self, counted: Counted, progress: float) -> None:
@@ -156,7 +158,7 @@ class Counting:
         self._close_block()
         if self._waiting and self._stage is not None:
             self._missed = self._missed or (self._stage, self._waiting)
-        self._stage, self._mean, self._waiting, self._since_block, self._next = stage, None, 0, 0, progress
+        self._stage, self._mean, self._waiting, self._since_block, self._next = stage, None, 0, 0, progress + EVERY
 
     def _close_block(self) -> None:
         if self._block:
@@ -281,7 +283,7 @@ class Meter:
         return elapsed_s
 
     def _charge_counted(self, elapsed_s: float) -> float:
-        if len(self._recent_s) == PERIOD:
+        if len(self._recent_s) == PERIOD or (self.counting.plain_first and self._recent_s):
             return median(self._recent_s)
         self._unsettled.append(elapsed_s)
         return elapsed_s

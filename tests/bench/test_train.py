@@ -111,6 +111,13 @@ def test_flops_are_counted_on_every_axis(budget):
     assert 0 < meter.counting.time_share <= 1
 
 
+@pytest.mark.parametrize("updates", [2, 5, 30])
+def test_few_long_updates_are_counted_too(updates):
+    meter = run(Mean(wait_s=0.3 / updates), Budget("seconds", 0.3 * (1 - 0.5 / updates)))
+    assert meter.steps <= updates
+    assert meter.counting.flops == meter.steps * FLOPS
+
+
 class Lazy(Mean):
     """A term in every fourth update costs nine times as much as the rest."""
 
