@@ -18,12 +18,11 @@ TICK_S = 0.001
 
 
 class Rapl(Source):
-    """`joules` of each window, all packages together. It ticks so that a wrap in a long window is not missed."""
-
-    ticks = True
+    """`joules` of each window, all packages together. Where there are any it ticks, so that no wrap in a long window is missed."""
 
     def __init__(self, root: Path = POWERCAP) -> None:
         self._energy = rapl_meter(root)
+        self.ticks = bool(packages(root))
 
     def begin(self) -> None:
         """Count from here."""

@@ -67,6 +67,7 @@ def test_whole_packages_only(tree):
 def test_wraps_are_counted_when_ticks_see_them(tree):
     """Three quarters of the range between looks, four times: three turns in one window."""
     source = Rapl(tree)
+    assert source.ticks
 
     def between():
         for _ in range(4):
@@ -83,8 +84,10 @@ def test_a_window_counts_from_its_beginning(tree):
 
 
 def test_no_rapl(tmp_path):
-    reading = window(Rapl(tmp_path / "nowhere"))
+    source = Rapl(tmp_path / "nowhere")
+    reading = window(source)
     assert (reading.value, reading.status) == (None, ABSENT)
+    assert not source.ticks, "there is nothing for a thread to look at"
 
 
 @pytest.mark.parametrize("moment", ["before", "during"])
