@@ -86,6 +86,8 @@ class Contender(nn.Module, ABC):
     """(name, share of the budget) of each training stage, in order; the shares sum to 1."""
     ablation: ClassVar[bool] = False
     """True for a contender that exists to isolate one ingredient and does not stand for its family."""
+    autocast: ClassVar[bool] = False
+    """True where `update` and `sample` may run under bfloat16 autocast: measured, not assumed; samples may be bfloat16 then."""
     learned_buffers: ClassVar[tuple[str, ...]] = ()
     """Names (as in `named_buffers`) of buffers that are learned, such as an EMA codebook; they count as parameters."""
 

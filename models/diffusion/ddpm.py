@@ -49,6 +49,7 @@ class DDPM(Contender):
 
     batch_size = 64
     samplers = ("ddim-50", "ddim-10", "ddpm-1000")
+    autocast = True  # FID of `ddim-50` 2.9 with, 3.0 without, sd 0.3 over 3 seeds of 600 updates on digits
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()

@@ -50,6 +50,9 @@ class RealNVP(Contender):
 
     batch_size = 256
     samplers = ("default",)
+    # Quality does not suffer (FID 2.6 with and without), but a flow's samples are to be the inverse of what its likelihood is of:
+    # in bfloat16 pictures of MNIST came back up to 2.4 levels away, in float32 0.0002.
+    autocast = False
     learning_rate = 8e-3
     weight_decay = 0.25
     average_decay = 0.99

@@ -31,6 +31,7 @@ class DCGAN(Contender):
     """
 
     batch_size = 64
+    autocast = True  # FID 5.7 with and without, sd 0.4 over 4 seeds of 600 updates on digits
     latent = 32  # dimensions of z
     learning_rate = 5e-3  # of both nets
     betas = (0.0, 0.99)
@@ -77,7 +78,8 @@ class DCGAN(Contender):
         logged = loss.detach()
         penalty = {}
         if self.updates % self.penalty_interval == 0:
-            r1 = r1_penalty(self.discriminator, real)
+            # By `forward`, as a call may be compiled, and compiled code cannot be differentiated twice.
+            r1 = r1_penalty(self.discriminator.forward, real)
             loss = loss + self.penalty_interval * self.gamma / 2 * r1
             penalty["r1"] = r1.detach()
         self._step(0, loss, self.discriminator)

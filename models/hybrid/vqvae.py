@@ -51,6 +51,7 @@ class VQVAE(Contender):
     """Codes first, then their prior."""
 
     batch_size = 16
+    autocast = True  # FID 6.1 with, 6.3 without, sd 0.6 over 3 seeds of 600 updates on digits
     stages = (("codes", 0.3), ("prior", 0.7))
     learned_buffers = ("quantiser.codebook",)
 
@@ -128,7 +129,7 @@ def straight_through(z: Tensor, q: Tensor) -> Tensor:
 
 
 class Quantiser(nn.Module):
-    """A codebook (K, D) that follows the running means of the vectors assigned to each code."""
+    """A codebook (K, D) that follows the running means of the vectors assigned to each code; float32 under autocast too."""
 
     def __init__(self, codes: int, code_width: int) -> None:
         super().__init__()
@@ -141,9 +142,10 @@ class Quantiser(nn.Module):
 
     def nearest(self, z: Tensor) -> Tensor:
         """Index of the nearest code of vectors (B, D, h, w), (B, h, w)."""
-        flat = z.permute(0, 2, 3, 1)
-        # |z - e|^2 less |z|^2, which is the same for every code
-        return (self.codebook.square().sum(1) - 2 * flat @ self.codebook.T).argmin(-1)
+        flat = z.to(self.codebook.dtype).permute(0, 2, 3, 1)
+        with torch.autocast(z.device.type, enabled=False):
+            # |z - e|^2 less |z|^2, which is the same for every code
+            return (self.codebook.square().sum(1) - 2 * flat @ self.codebook.T).argmin(-1)
 
     def vectors(self, codes: Tensor) -> Tensor:
         """Codes (B, h, w) -> their vectors (B, D, h, w)."""
@@ -155,10 +157,11 @@ class Quantiser(nn.Module):
 
     def follow(self, z: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
         """One step of the recurrence, then revival; returns the share of codes alive before revival."""
-        flat = z.permute(0, 2, 3, 1).flatten(0, 2)  # (B h w, D)
+        flat = z.to(self.total.dtype).permute(0, 2, 3, 1).flatten(0, 2)  # (B h w, D)
         chosen = F.one_hot(codes.flatten(), len(self.codebook)).to(flat.dtype)
         self.count.lerp_(chosen.sum(0), 1 - CODEBOOK_DECAY)
-        self.total.lerp_(chosen.T @ flat, 1 - CODEBOOK_DECAY)
+        with torch.autocast(flat.device.type, enabled=False):
+            self.total.lerp_(chosen.T @ flat, 1 - CODEBOOK_DECAY)
         mean_count = len(flat) / len(self.codebook)
         dead = self.count < DEAD_SHARE * mean_count
         drawn = torch.randint(len(flat), (len(dead),), generator=generator, device=flat.device)

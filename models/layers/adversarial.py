@@ -11,6 +11,7 @@ convolutions, leaky ReLU of slope 0.2. Three departures; the figures are FID on 
 """
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -91,7 +92,7 @@ def _fan_in(layer: nn.Linear | nn.Conv2d | nn.ConvTranspose2d) -> int:
     return layer.weight[0].numel()
 
 
-def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """E |grad_x D(x)|^2 over real pictures, a scalar that can be differentiated again (Mescheder 2018, eq. 9)."""
     x = real.detach().requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)  # (B, C, H, W): items do not interact
