@@ -1,6 +1,7 @@
 """`run`: from the command's options to a run folder full of records."""
 
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -69,22 +70,30 @@ def choose_devices(text: str, jobs: int) -> tuple[str, ...]:
     Raises:
         UsageError: the device is unknown or absent, the GPUs are of different kinds, or there are fewer cores or GPUs than jobs.
     """
-    cores, gpus = usable_cores(), torch.cuda.device_count()
+    cores = usable_cores()
     if not 1 <= jobs <= cores:
         raise UsageError(f"--jobs {jobs} must lie between 1 and the {cores} cores of this machine")
-    name, _, index = text.partition(":")
-    if text == "cpu" or (text == "auto" and not torch.cuda.is_available()):
-        return ("cpu",) * jobs
-    if text != "auto" and (name != "cuda" or (":" in text and not index.isdigit())):
+    gpus = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
+    return ("cpu",) * jobs if text == "cpu" or (text == "auto" and not gpus) else one_gpu_each(text, jobs, gpus)
+
+
+def one_gpu_each(text: str, jobs: int, gpus: Sequence[str]) -> tuple[str, ...]:
+    """`cuda:k` for each of `jobs` cells from auto|cuda[:i], where `gpus` names the GPUs that torch sees; raises as above."""
+    if text not in ("auto", "cuda") and not re.fullmatch(r"cuda:\d+", text):
         raise UsageError(f"--device {text!r} is not one of auto, cpu, cuda, cuda:0, cuda:1 ...")
+    index = text.partition(":")[2]
+    if index and jobs > 1:
+        raise UsageError(f"--device {text!r} is one GPU, and --jobs {jobs} needs one each; leave the number out")
     chosen = [int(index)] if index else list(range(jobs))
-    if max(chosen) >= gpus:
-        raise UsageError(f"--device {text!r} with --jobs {jobs}: torch sees {gpus} CUDA devices here, and each cell needs its own")
-    if len(chosen) < jobs:
-        raise UsageError(f"--device {text!r} is one GPU, and --jobs {jobs} cells need one each; leave the number out")
-    kinds = sorted({torch.cuda.get_device_name(k) for k in chosen})
+    if max(chosen) >= len(gpus):
+        raise UsageError(
+            f"--device {text!r}, --jobs {jobs}: torch sees {len(gpus)} CUDA devices here; use --device cpu or fewer jobs"
+        )
+    kinds = sorted({gpus[k] for k in chosen})
     if len(kinds) > 1:
-        raise UsageError(f"--jobs {jobs}: the GPUs differ ({', '.join(kinds)}); name one of them with --device cuda:i")
+        raise UsageError(
+            f"--jobs {jobs}: the GPUs differ ({', '.join(kinds)}), and cells are compared; name one with --device cuda:i"
+        )
     return tuple(f"cuda:{k}" for k in chosen)
 
 

@@ -36,7 +36,8 @@ def fingerprint(device: str, threads: int) -> dict[str, str]:
     if device.startswith("cuda"):
         keys["gpu"] = torch.cuda.get_device_name(device)
         keys["cuda"] = str(torch.version.cuda)
-        keys["tf32"] = str(torch.backends.cuda.matmul.allow_tf32)
+        keys["driver"] = _driver_major()
+        keys["tf32"] = f"products {torch.backends.cuda.matmul.allow_tf32}, convolutions {torch.backends.cudnn.allow_tf32}"
     return keys
 
 
@@ -72,3 +73,12 @@ def cpu_model() -> str:
     info = Path("/proc/cpuinfo")
     match = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
     return match.group(1).strip() if match else platform.processor() or "unknown"
+
+
+def _driver_major() -> str:
+    from pynvml import nvmlSystemGetDriverVersion
+
+    from paragone.bench.profile.nvml_calls import ask
+
+    version, status = ask(nvmlSystemGetDriverVersion)
+    return status if version is None else str(version).partition(".")[0]
