@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from paragone.bench.judge.axes import NAMES, in_words
 from paragone.bench.judge.blocks import definition
 from paragone.bench.judge.claims import Claim
 from paragone.bench.judge.claims.claim import bounds_in_words
@@ -20,7 +21,6 @@ from paragone.reports import claims, facts, page, style
 from paragone.reports.forest import Bar, Scale, forest
 from paragone.reports.run import Run
 
-AXES = {"train_s": "seconds", "train_steps": "steps", "train_samples": "samples seen"}
 VIEWS = {"best": "best of each family", "typical": "typical of each family", "only": ""}
 
 
@@ -268,7 +268,7 @@ def _at_share(row: AtShare) -> dict[str, Any]:
 def _at_axis(row: AtAxis) -> dict[str, str]:
     ahead, behind = (row.better, row.worse) if row.ratio >= 1 else (row.worse, row.better)
     return {
-        "pair": f"{row.better}, {row.worse}", "axis": AXES.get(row.axis, row.axis), "amount": _amount(row.axis, row.amount),
+        "pair": f"{row.better}, {row.worse}", "axis": NAMES[row.axis][0], "amount": _amount(row.axis, row.amount),
         "leads": ahead if row.p <= 0.05 else f"{ahead}, within the noise", "ratio": style.number(row.ratio),
         "interval": style.interval(row.low, row.high), "p": style.probability(row.p), "behind": behind, "flips": _flip(row),
     }  # fmt: skip
@@ -283,4 +283,4 @@ def _flip(row: AtAxis) -> str:
 
 
 def _amount(axis: str, value: float) -> str:
-    return style.seconds(value) if axis == "train_s" else style.number(value)
+    return style.seconds(value) if axis == "train_s" else in_words(axis, value)

@@ -1,4 +1,4 @@
-"""What stands around the results: budget audit, gate, where the time went, what was not measured and why, choices, failures.
+"""What stands around the results: gate, where the time went, what was not measured and why, choices, failures.
 
 Each function turns a run into plain rows; HTML, Markdown and the terminal only write them down.
 """
@@ -10,41 +10,12 @@ from paragone.bench.judge.curves import crossovers
 from paragone.bench.judge.gate import Gate
 from paragone.bench.judge.verdicts import Verdict
 from paragone.bench.metrics.table import METRICS
-from paragone.bench.records import Audit, Record
+from paragone.bench.records import Record
 from paragone.reports import style
 from paragone.reports.run import Entry, Run, Track, is_named
 
-UNIT_OF_AXIS = {"seconds": "s", "steps": "steps", "samples": "samples"}
-
 PHASES = ("start", "data", "build", "train", "evaluate", "prepare", "sample", "time", "measure")
 """Phases of a cell in their order; others follow by name."""
-
-
-@dataclass(frozen=True)
-class AuditRow:
-    """One cell's budget: asked, spent and overrun in the unit of its axis, with what else it spent."""
-
-    cell: str
-    contender: str
-    family: str
-    seed: int
-    variant: str
-    audit: Audit
-
-    @property
-    def unit(self) -> str:
-        """Unit of the budget's axis."""
-        return UNIT_OF_AXIS[self.audit.axis]
-
-    @property
-    def spent(self) -> float:
-        """What was spent on the budget's axis."""
-        own = self.audit
-        return {"seconds": own.spent_s, "steps": own.spent_steps, "samples": own.spent_samples}[own.axis]
-
-    def amount(self, value: float) -> str:
-        """An amount on the axis, with its unit."""
-        return style.seconds(value) if self.audit.axis == "seconds" else f"{style.count(value)}{style.THIN}{self.unit}"
 
 
 @dataclass(frozen=True)
@@ -89,32 +60,6 @@ class Choice:
     entries: tuple[Entry, ...]
 
 
-def audit_rows(run: Run) -> list[AuditRow]:
-    """Budgets of all cells that had one, by family, contender and seed."""
-    rows = [
-        AuditRow(r.cell.id, r.cell.contender, r.family, r.cell.seed, r.cell.variant, r.audit)
-        for r in run.records
-        if r.audit is not None
-    ]
-    return sorted(rows, key=lambda row: (style.order_of(row.family), row.contender, row.variant, row.seed))
-
-
-def audit_summary(rows: Sequence[AuditRow]) -> str:
-    """One sentence: how many cells kept their budget, and the largest overrun."""
-    if not rows:
-        return "No cell had a budget: only references ran."
-    broken = [row for row in rows if not row.audit.held]
-    worst = max(rows, key=lambda row: row.audit.overrun / row.audit.asked if row.audit.asked else 0.0)
-    size = f"{worst.amount(max(0.0, worst.audit.overrun))} ({worst.contender}, seed {worst.seed})"
-    if broken:
-        cells = style.names([row.cell for row in broken[:5]])
-        verb = "overran its budget" if len(broken) == 1 else "overran their budgets"
-        return f"{len(broken)} of {len(rows)} cells {verb} by more than one update: {cells}. The largest overrun was {size}."
-    if all(row.audit.overrun <= 0 for row in rows):
-        return f"All {style.plural(len(rows), 'cell')} kept the budget; none overran it."
-    return f"All {style.plural(len(rows), 'cell')} kept the budget to within one update; the largest overrun was {size}."
-
-
 def phases(run: Run) -> list[Phase]:
     """Where the seconds of all cells went."""
     totals: dict[str, float] = {}
@@ -139,12 +84,18 @@ def unmeasured(track: Track) -> list[Unmeasured]:
     for row in missing.itertuples(index=False):
         reason = style.line(row.source, 160) or "no reason given"
         where = named.get((str(row.contender), str(row.sampler)), str(row.contender))
-        groups.setdefault(reason, []).append((label(str(row.metric)), style.line(where, 60)))
+        groups.setdefault(reason, []).append((str(row.metric), style.line(where, 60)))
     result = [
-        Unmeasured(reason, tuple(dict.fromkeys(m for m, _ in own)), tuple(dict.fromkeys(e for _, e in own)), len(own))
+        Unmeasured(reason, _without_shares([m for m, _ in own]), tuple(dict.fromkeys(e for _, e in own)), len(own))
         for reason, own in groups.items()
     ]
     return sorted(result, key=lambda group: (-group.count, group.reason))
+
+
+def _without_shares(metrics: Sequence[str]) -> tuple[str, ...]:
+    """Labels, each once; what is missing at the whole budget is not listed again at its shares."""
+    whole = {metric for metric in metrics if "@" not in metric}
+    return tuple(dict.fromkeys(label(m) for m in metrics if m in whole or m.partition("@")[0] not in whole))
 
 
 def failures(run: Run) -> list[FailureRow]:

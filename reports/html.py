@@ -14,7 +14,7 @@ from PIL import Image
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.verdicts import Verdict
 from paragone.bench.metrics.table import Metric
-from paragone.reports import claims, facts, guide, method, steadiness, style
+from paragone.reports import audit, axes, claims, facts, guide, method, steadiness, style, timings
 from paragone.reports.chart import Plot
 from paragone.reports.page import TEMPLATES, badge, linked, mark, template
 from paragone.reports.plots import sheet_order
@@ -31,9 +31,12 @@ PIXELATED_BELOW = 32
 
 
 def render(
-    run: Run, plots: Mapping[str, Sequence[Plot]], evidence: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> str:  # fmt: skip
-    """The page; `plots` holds each track's figures by its name, `evidence` what is shown of each verdict by claim and track."""
+    run: Run, plots: Mapping[str, Sequence[Plot]], machine: Plot | None, evidence: Mapping[tuple[str, str], Mapping[str, Any]]
+) -> str:
+    """The page; `plots` holds each track's figures by its name, `machine` that of the machine's speed.
+
+    `evidence` holds what is shown of each verdict, by claim and track.
+    """
     tracks = [_track(run, track, plots.get(track.name, ())) for track in run.tracks]
     page = template("report.html.j2").render(
         js=Markup((TEMPLATES / "report.js").read_text()),
@@ -53,6 +56,7 @@ def render(
         decided=[_decided(verdict) for verdict in claims.decided(run)],
         ranking_lead=_ranking_lead(run),
         **_trust(run),
+        **_machine(run, machine),
         method=method.sentences(run),
         commands=method.commands(run),
         definitions=[_definition(metric) for metric in method.definitions(run)],
@@ -80,7 +84,8 @@ def _track(run: Run, track: Track, plots: Sequence[Plot]) -> dict[str, Any]:
         "stability": steadiness.table(track),
         "stability_note": steadiness.note(track),
         "stability_plots": [_plot(plot) for plot in plots if plot.name.endswith("-stability")],
-        "crossovers": facts.crossings(track),
+        "crossovers": " ".join(part for part in (facts.crossings(track), *axes.crossings(track)) if part),
+        "axes": {"heads": axes.heads(track), "rows": axes.table(track), "missing": axes.missing(track)},
         "choices": _choices(track),
         "candidates": _candidates(track),
         "gate": _gate_rows(track),
@@ -234,10 +239,12 @@ def _count(sizes: Sequence[int]) -> str:
 
 
 def _trust(run: Run) -> dict[str, Any]:
-    rows = facts.audit_rows(run)
+    rows = audit.audit_rows(run)
     longest = max((phase.share for phase in facts.phases(run)), default=0.0) or 1.0
     return {
-        "audit_summary": facts.audit_summary(rows),
+        "audit_summary": audit.audit_summary(rows),
+        "audit_missing": audit.audit_missing(rows),
+        "seconds_note": timings.seconds_note(run),
         "audit": [_audit(row) for row in rows],
         "parameters_asked": style.names([style.count(n) for n in sorted({r.audit.parameters_asked or 0 for r in rows} - {0})]),
         "time_summary": facts.time_summary(run),
@@ -248,7 +255,6 @@ def _trust(run: Run) -> dict[str, Any]:
             }
             for phase in facts.phases(run)
         ],
-        "warnings": [style.line(warning, 300) for warning in run.manifest.warnings],
         "unmeasured": [
             {
                 "reason": group.reason, "metrics": facts.few(group.metrics), "entries": facts.few(group.entries),
@@ -260,13 +266,27 @@ def _trust(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _audit(row: facts.AuditRow) -> dict[str, Any]:
-    own = row.audit
+def _machine(run: Run, plot: Plot | None) -> dict[str, Any]:
     return {
-        "cell": row.cell, "asked": row.amount(own.asked), "spent": row.amount(row.spent),
-        "overrun": row.amount(max(0.0, own.overrun)), "last": row.amount(own.last_update), "steps": style.count(own.spent_steps),
-        "samples": style.count(own.spent_samples), "parameters": style.count(own.parameters),
-        "held": own.held,
+        "machine": timings.summary(run),
+        "doubted": [
+            {"reason": group.reason, "cells": timings.cells_in_words(group), "effect": "left out" if group.fatal else "count"}
+            for group in timings.doubted(run)
+        ],
+        "machine_plot": _plot(plot) if plot is not None else None,
+        "warnings": [style.line(warning, 300) for warning in run.manifest.warnings],
+    }
+
+
+def _audit(row: audit.AuditRow) -> dict[str, Any]:
+    own = row.audit
+    spent = [
+        {"text": audit.amount(axis, row.spent_on(axis)), "asked": axis == own.axis, "missing": row.missing.get(axis, "")}
+        for axis in audit.AXES
+    ]
+    return {
+        "cell": row.cell, "asked": row.asked, "spent": spent, "overrun": row.amount(max(0.0, own.overrun)),
+        "last": row.amount(own.last_update), "parameters": style.count(own.parameters), "held": own.held,
     }  # fmt: skip
 
 

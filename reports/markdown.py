@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from paragone.bench.judge.gate import gate
 from paragone.bench.judge.verdicts import Verdict
-from paragone.reports import claims, facts, guide, method, steadiness, style
+from paragone.reports import audit, axes, claims, facts, guide, method, steadiness, style, timings
 from paragone.reports.chart import Plot
 from paragone.reports.markup import table, text
 from paragone.reports.run import Run, Track
@@ -14,8 +14,8 @@ from paragone.reports.scoreboard import Cell, scoreboard
 SYMBOLS = {"supported": "✔ supported", "contradicted": "✘ contradicted", "undetermined": "○ undetermined", "tie": "＝ tie"}
 
 
-def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
-    """The report as GitHub-flavoured Markdown."""
+def render(run: Run, plots: Mapping[str, Sequence[Plot]], machine: Plot | None = None) -> str:
+    """The report as GitHub-flavoured Markdown; `machine` is the figure of the machine's speed."""
     parts = [
         f"# Paragone · {text(run.manifest.suite.get('name', 'run'))}",
         text(" · ".join([*method.headline(run), method.finished(run)])),
@@ -27,7 +27,7 @@ def render(run: Run, plots: Mapping[str, Sequence[Plot]]) -> str:
     for track in run.tracks:
         parts += _track(track, plots.get(track.name, ()), f" on {text(track.name)}" if len(run.tracks) > 1 else "")
     parts += ["## When to use what", _guide(run), "## Claims", *_claims(run)]
-    parts += ["## Can I trust it?", _trust(run), "## How", _how(run), "## Failures", _failures(run)]
+    parts += ["## Can I trust it?", _trust(run, machine), "## How", _how(run), "## Failures", _failures(run)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -86,11 +86,26 @@ def _track(track: Track, plots: Sequence[Plot], where: str) -> list[str]:
         _ranking(track),
         f"## Trade-offs{where}",
         "\n".join(f"- {_link(plot)}" for plot in others) or "Nothing was measured that could be drawn.",
-        text(facts.crossings(track)),
+        text(" ".join(part for part in (facts.crossings(track), *axes.crossings(track)) if part), 1200),
+        *_axes(track),
         *_stability(track, where),
         f"## Choose{where}",
         _choices(track),
     ]
+
+
+def _axes(track: Track) -> list[str]:
+    rows = axes.table(track)
+    if not rows:
+        return []
+    heads = ["contender", *(f"equal {name}<br>{text(amount)}" for name, amount in axes.heads(track))]
+    cells = [[text(row["name"]), *(_at_axis(*cell) for cell in row["cells"])] for row in rows]
+    lead = "Ranks by FID at an equal amount of each axis (or the ranks that the seeds leave open) and the FID there."
+    return [lead, table(heads, cells, range(1, len(heads))), text(axes.missing(track), 400)]
+
+
+def _at_axis(rank: str, value: str, why: str) -> str:
+    return " · ".join(part for part in (rank, value, text(why)) if part)
 
 
 def _stability(track: Track, where: str) -> list[str]:
@@ -135,8 +150,14 @@ def _choices(track: Track) -> str:
     return table(("if one image may take", "choose", "FID", "then"), rows, (2,))
 
 
-def _trust(run: Run) -> str:
-    lines = [facts.audit_summary(facts.audit_rows(run))]
+def _trust(run: Run, machine: Plot | None) -> str:
+    rows = audit.audit_rows(run)
+    lines = [audit.audit_summary(rows), *audit.audit_missing(rows), *filter(None, [timings.seconds_note(run)])]
+    lines += timings.summary(run)
+    lines += [
+        f"{'Left out' if group.fatal else 'Warning'}: {group.reason} ({timings.cells_in_words(group)})."
+        for group in timings.doubted(run)
+    ]
     for track in run.tracks:
         lines.append(facts.gate_summary(list(gate(track.judged).values()), [entry.name for entry in track.references]))
         lines += [line] if (line := facts.floor_line(track)) else []
@@ -149,7 +170,8 @@ def _trust(run: Run) -> str:
             f"Not measured: {facts.few(group.metrics)} of {facts.few(group.entries)}: {group.reason}."
             for group in facts.unmeasured(track)
         ]
-    return "\n".join(f"- {text(line)}" for line in lines)
+    picture = f"\n- {_link(machine)}" if machine is not None else ""
+    return "\n".join(f"- {text(line, 600)}" for line in lines) + picture
 
 
 def _how(run: Run) -> str:

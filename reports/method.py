@@ -3,6 +3,7 @@
 import shlex
 from itertools import pairwise
 
+from paragone.bench.judge.timings import CONTROL_BOUND
 from paragone.bench.metrics.table import METRICS, Metric
 from paragone.reports import style
 from paragone.reports.run import Run, Track
@@ -15,7 +16,8 @@ Widths were solved for {parameters} trained parameters, within 10 %.
 The clock counts updates with the batch they need, compilation and warm-up included, and stands still during evaluation; it is
 read after every update.
 
-Each cell ran in a process of its own, seeds in the outer loop and contenders shuffled within each seed.
+Each cell ran in a process of its own, seeds in the outer loop and contenders shuffled within each seed; times count only where
+nothing disturbed the cell and a fixed workload around it ran within a factor {bound} of the run's median.
 
 Samples are rounded to the data's own levels; each entry is judged on {items} of them against the whole test part, in the
 features of one frozen encoder that saw training data only.
@@ -78,6 +80,7 @@ def sentences(run: Run) -> list[str]:
     given = budget if isinstance(budget, dict) else {}
     items = sorted({n for track in run.tracks for n in sizes(track, "fid")})
     filled = _METHOD.format(
+        bound=f"{CONTROL_BOUND:g}",
         contenders=style.names(run.contenders) or "No contenders",
         data=style.names(list(dict.fromkeys(track.dataset for track in run.tracks))) or "no data",
         seeds=style.plural(len(run.seeds), "seed"),

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from paragone.bench.judge.intervals import Interval
+from paragone.reports import axes as by_axis
 from paragone.reports import chart, steadiness, style
 from paragone.reports.chart import INK, MUTED, Box, Canvas, Plot
 from paragone.reports.findings import (
@@ -35,6 +36,7 @@ def figures(run: Run, track: Track) -> list[Plot]:
         made = [
             contact_sheet(run, track),
             quality_against_training(track),
+            by_axis.figure(track),
             quality_against_speed(track),
             memory(track),
             sharpness(track),
@@ -119,28 +121,32 @@ def quality_against_speed(track: Track) -> Plot | None:
 
 
 def memory(track: Track) -> Plot | None:
-    """Peak memory of each entry's process in training and in sampling."""
+    """Memory of each entry in training and in sampling: its own where that is known, else its whole process's peak."""
+    own = any(track.values(entry, f"{phase}_own_memory_bytes") for entry in track.competitors for phase in ("train", "sample"))
     rows = []
     for entry in track.competitors:
-        train, sample = (track.value(entry, f"{phase}_peak_rss_bytes") for phase in ("train", "sample"))
+        train, sample = (
+            track.value(entry, f"{phase}_{'own_memory' if own else 'peak_rss'}_bytes") for phase in ("train", "sample")
+        )
         if train is not None or sample is not None:
             rows.append((entry, train, sample))
     if not rows:
         return None
     rows.sort(key=lambda row: (max(value for value in row[1:] if value is not None), row[0].name))
     finding = memory_finding(rows)
-    measure = "Peak memory of the whole process (MB); filled: in training, hollow: in sampling"
+    of = "own memory (MB), over that of a process that trains nothing" if own else "memory of the whole process (MB)"
+    measure = f"Peak of {of}; filled: in training, hollow: in sampling"
     canvas = Canvas(finding, measure, 15.0 * len(rows) + 56)
     axes = _dot_axes(canvas, [entry.name for entry, _, _ in rows])
     for place, (entry, train, sample) in enumerate(rows):
         look = track.looks[entry.name]
         _dots(axes, place, look, None if train is None else train / 1e6, None if sample is None else sample / 1e6)
     values = [value / 1e6 for _, *pair in rows for value in pair if value is not None]
-    if max(values) > 20 * min(values):
+    if max(values) > 20 * min(values) > 0:
         chart.log_axis(axes, "x", values)
     else:
         _linear(axes, [0.0, *values])
-    axes.set_xlabel("peak memory (MB)")
+    axes.set_xlabel(f"peak of {'own ' if own else ''}memory (MB)")
     spoken = "; ".join(f"{e.name}: training {style.megabytes(t)}, sampling {style.megabytes(s)}" for e, t, s in rows)
     return canvas.finish(f"{track.name}-memory", spoken)
 

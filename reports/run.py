@@ -9,8 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from paragone.bench.judge import blocks
+from paragone.bench.judge.axes import axis_table
 from paragone.bench.judge.intervals import Interval, Scale, centre, middle
 from paragone.bench.judge.ranking import rankings
+from paragone.bench.judge.timings import timed
 from paragone.bench.judge.verdicts import Verdict, verdicts
 from paragone.bench.longtable import entry_name, long_table
 from paragone.bench.metrics.table import METRICS
@@ -90,7 +92,7 @@ class Track:
     def values(self, entry: Entry, metric: str) -> list[float]:
         """Values of a metric, one a seed: of the entry's sampler, else of its training.
 
-        From cells that ended well, at the contender's own learning rates.
+        From cells that ended well, at the contender's own learning rates; times of disturbed cells only where there are no others.
         """
         return self._values.get((entry.contender, entry.sampler, metric)) or self._values.get((entry.contender, "", metric), [])
 
@@ -145,6 +147,11 @@ class Run:
         return rankings(self.records, self.manifest)
 
     @cached_property
+    def by_axis(self) -> pd.DataFrame:
+        """The judge's rankings at equal amounts of every axis."""
+        return axis_table(self._judged)
+
+    @cached_property
     def verdicts(self) -> list[Verdict]:
         """The judge's verdicts on the document's claims."""
         return list(verdicts(self.records, self.manifest))
@@ -178,11 +185,7 @@ class Run:
         measurements = self.measurements[self.measurements["track"] == name]
         places = dict.fromkeys(("rank", "rank_low", "rank_high"), "float64")
         ranking = self.ranking[self.ranking["track"] == name].astype(places)
-        finished = measurements["value"].notna() & (measurements["status"] == "ok")
-        plain = measurements[finished & measurements["variant"].isin(blocks.BASE_VARIANTS)]
-        values: dict[tuple[str, str, str], list[float]] = {}
-        for row in plain.itertuples(index=False):
-            values.setdefault((str(row.contender), str(row.sampler), str(row.metric)), []).append(float(str(row.value)))
+        judged = next(track for track in self._judged if track.name == name)
         entries = _sorted(_entries(records), ranking)
         return Track(
             name=name,
@@ -191,10 +194,24 @@ class Run:
             entries=tuple(entries),
             measurements=measurements,
             ranking=ranking,
-            judged=next(track for track in self._judged if track.name == name),
+            judged=judged,
             looks=style.looks([(entry.name, entry.family) for entry in entries]),
-            _values=values,
+            _values=_values(judged),
         )
+
+
+def _values(track: blocks.Track) -> dict[tuple[str, str, str], list[float]]:
+    """(contender, sampler, metric) -> values, those included that the judge derives."""
+    every: dict[tuple[str, str, str], list[float]] = {}
+    valid: dict[tuple[str, str, str], list[float]] = {}
+    for (contender, seed, sampler, metric), m in track.measured.items():
+        record = track.records.get((contender, seed))
+        if record is None or record.status != "ok" or m.value is None:
+            continue
+        every.setdefault((contender, sampler, metric), []).append(m.value)
+        if (contender, seed) not in track.disturbed or not timed(metric):
+            valid.setdefault((contender, sampler, metric), []).append(m.value)
+    return every | valid
 
 
 def _scale(values: Sequence[float], metric: str) -> Scale:

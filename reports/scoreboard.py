@@ -14,12 +14,20 @@ HEADS: Mapping[str, tuple[str, str]] = {
     "fid": ("Quality", "FID"),
     "sample_throughput_per_s": ("Speed", "samples a second"),
     "sample_latency_s": ("Latency", "one sample"),
+    "train_own_memory_bytes": ("Memory", "own, training"),
+    "sample_own_memory_bytes": ("Memory", "own, sampling"),
     "train_peak_rss_bytes": ("Memory", "peak in training"),
     "sample_peak_rss_bytes": ("Memory", "peak in sampling"),
     "stability": ("Stability", "targets reached"),
-    "train_joules": ("Energy", "training"),
+    "sample_joules": ("Energy", "one sample"),
+    "sample_flops": ("Work", "one sample"),
+    "flops_utilisation": ("Utilisation", "training, of the peak"),
 }
 """Which rankings stand in the table, in this order: the question each answers, and what was measured."""
+INSTEAD = {f"{phase}_peak_rss_bytes": f"{phase}_own_memory_bytes" for phase in ("train", "sample")}
+"""What leaves the table to a better measure of the same, where that was measured."""
+TIMING = "timing"
+"""In a status: some or all times of an entry are invalid."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ def scoreboard(track: Track) -> Scoreboard:
     known = [metric for metric in HEADS if metric in track.ranked_metrics]
     known += [metric for metric in track.ranked_metrics if metric not in HEADS]
     filled = [metric for metric in known if track.ranking.loc[track.ranking["metric"] == metric, "value"].notna().any()]
-    columns = tuple(_column(track, metric) for metric in filled)
+    columns = tuple(_column(track, metric) for metric in filled if INSTEAD.get(metric) not in filled)
     rows = [_row(track, entry, columns) for entry in track.entries]
     order = {"ranked": 0, "unranked": 1, "failed": 2, "reference": 3}
     rows.sort(key=lambda row: (order[row.kind], row.cells[0].place if row.cells else 0.0))
@@ -94,8 +102,7 @@ def scoreboard(track: Track) -> Scoreboard:
 
 def measures(track: Track) -> tuple[list[Column], list[tuple[Entry, list[tuple[float | None, str]]]]]:
     """Every metric measured at the end of training: columns, and for each entry its mean values with their texts."""
-    names = {str(name) for name in track.measurements.loc[track.measurements["value"].notna(), "metric"]}
-    columns = [_column(track, metric) for metric in METRICS if metric in names]
+    columns = [_column(track, metric) for metric in METRICS if any(track.values(entry, metric) for entry in track.entries)]
     rows = []
     for entry in track.entries:
         values = [track.value(entry, column.metric) for column in columns]
@@ -128,6 +135,10 @@ def _column(track: Track, metric: str) -> Column:
         values = [value for entry in track.competitors for value in track.values(entry, metric)]
         unit = style.time_unit(values, least=0.1)
         divisor = style.unit_size(unit)
+    elif unit in ("flop", "J"):
+        unit, divisor = style.si_unit([value for entry in track.competitors for value in track.values(entry, metric)], unit)
+    elif unit == "share of peak":
+        unit, divisor = "%", 0.01
     elif unit == "1":
         unit = ""
     return Column(metric, head, label, unit, known is None or known.direction != "higher", divisor)
@@ -151,6 +162,7 @@ def _row(track: Track, entry: Entry, columns: tuple[Column, ...]) -> Row:
     said = style.line(first["status"], 80) if first is not None else "timed only" if timed else "not judged"
     if said not in ("ok", *notes) and not entry.unfinished:
         notes.append(said)
+    notes += dict.fromkeys(cell.note.rpartition("; ")[2] for cell in cells if TIMING in cell.note)
     return Row(entry, "ranked" if ranked else "unranked", "; ".join(notes), cells)
 
 

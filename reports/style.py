@@ -32,6 +32,9 @@ MISSING = "\u2014"
 
 _UNITS_OF_TIME = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 _UNIT_SIZE = {"d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+_PREFIXES = (
+    (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"),
+)  # fmt: skip
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -140,6 +143,25 @@ def limit(value: float) -> str:
     """A round duration, such as a limit, without the zeros that measurements carry: `10 ms`."""
     unit = time_unit([value])
     return f"{value / _UNIT_SIZE[unit]:g}{THIN}{unit}"
+
+
+def si_unit(values: Sequence[float], unit: str, least: float = 0.1) -> tuple[str, float]:
+    """A unit with the prefix in which the smallest of a column's values is at least `least`, and its size in plain units.
+
+    >>> si_unit([3.2e12, 5e14], "flop"), si_unit([0.004], "J")
+    (('Tflop', 1000000000000.0), ('mJ', 0.001))
+    """
+    smallest = min((abs(value) for value in values if value and math.isfinite(value)), default=1.0)
+    size, prefix = next(((size, p) for size, p in _PREFIXES if smallest >= least * size * 0.9995), _PREFIXES[-1])
+    return prefix + unit, size
+
+
+def scaled(value: float | None, unit: str) -> str:
+    """A quantity with the prefix that suits it: `3.20 Tflop`, `41.0 mJ`."""
+    if value is None or math.isnan(value):
+        return MISSING
+    name, size = si_unit([value], unit, 1.0)
+    return f"{number(value / size)}{THIN}{name}"
 
 
 def megabytes(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""The three tables of a run: measurements, rankings and verdicts, as CSV with the columns that others read.
+"""The tables of a run: measurements, rankings, rankings by axis and verdicts, as CSV with the columns that others read.
 
 Numbers are written in the shortest form that reads back as the same number; what was not measured is empty.
 """
@@ -12,11 +12,14 @@ from paragone.bench.judge.verdicts import verdict_table
 from paragone.reports.run import Run
 
 MEASUREMENTS, RANKING, VERDICTS = "tables/measurements.csv", "tables/ranking.csv", "tables/verdicts.csv"
+BY_AXIS = "tables/by_axis.csv"
 
 
 def write_tables(run: Run) -> list[Path]:
     """Write the tables into the run folder; their paths."""
-    tables = {MEASUREMENTS: run.measurements, RANKING: run.ranking, VERDICTS: verdict_table(run.verdicts)}
+    tables = {
+        MEASUREMENTS: run.measurements, RANKING: run.ranking, BY_AXIS: run.by_axis, VERDICTS: verdict_table(run.verdicts),
+    }  # fmt: skip
     for name, table in tables.items():
         write_atomically(run.folder / name, as_csv(table))
     return [run.folder / name for name in tables]

@@ -15,6 +15,7 @@ SYMBOLS = {"supported": ("✔", "green"), "contradicted": ("✘", "red"), "undet
 PLAIN_WIDTH = 100
 GAUGES = ("real blurred", "real + noise")
 """References that only gauge sharpness, for which a screen has no room."""
+SHOWN = ("fid", "sample_throughput_per_s", "train_own_memory_bytes", "train_peak_rss_bytes", "stability")
 MOST_ROWS = 14
 """Rows of a ranking that a screen has room for."""
 
@@ -64,7 +65,7 @@ def _ranking(run: Run, track: Track) -> list[Text | Table]:
     seeds = style.plural(len(run.seeds), "seed")
     table = Table(title=f"{track.name}, {seeds}", title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("entry", no_wrap=True, max_width=28)
-    columns = [column for column in board.columns if column.metric not in ("sample_latency_s", "sample_peak_rss_bytes")]
+    columns = [column for column in board.columns if column.metric in SHOWN]
     for column in columns:
         table.add_column(Text(_head(column)), justify="right", no_wrap=True)
     rows = [*board.of("ranked"), *board.of("unranked"), *board.of("failed")]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paragone.bench.files import write_atomically
-from paragone.reports import claims_page, html, markdown
+from paragone.reports import claims_page, html, markdown, timings
 from paragone.reports.chart import Plot
 from paragone.reports.evidence import evidence
 from paragone.reports.plots import figures
@@ -34,12 +34,14 @@ def write_report(folder: Path) -> Report:
     run = load(folder)
     tables = write_tables(run)
     plots = {track.name: figures(run, track) for track in run.tracks}
-    pictures = [path for track in plots.values() for plot in track for path in _write_plot(folder / "plots", plot)]
+    machine = timings.figure(run)
+    drawn = [plot for own in plots.values() for plot in own] + ([machine] if machine is not None else [])
+    pictures = [path for plot in drawn for path in _write_plot(folder / "plots", plot)]
     shown = {(verdict.claim.id, verdict.track): evidence(run, verdict) for verdict in run.verdicts}
     pages = {
-        "report.html": html.render(run, plots, shown),
+        "report.html": html.render(run, plots, machine, shown),
         "claims.html": claims_page.render(run, shown),
-        "report.md": markdown.render(run, plots),
+        "report.md": markdown.render(run, plots, machine),
     }
     for name, text in pages.items():
         write_atomically(folder / name, text)

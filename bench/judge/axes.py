@@ -7,8 +7,8 @@ wherever all its seeds have measured, by linear interpolation (bench/judge/curve
     rank      values, intervals, ranks and rank intervals as in every ranking (bench/judge/ranking.py)
 
 Whose curve ends below the amount, or begins above it, has no rank there and says so; nothing is extrapolated. An axis that was
-not measured is not there, and `absent` has its reason. Amounts spent by a share differ between seeds, so each seed's curve is
-read at the same amount before their mean is taken.
+not measured, or on which no two contenders can be read at one amount, is not there, and `absent` has its reason. Amounts spent by
+a share differ between seeds, so each seed's curve is read at the same amount before their mean is taken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +68,7 @@ class _Reach:
 
 @remembered
 def at_equal(track: Track) -> list[AtEqual]:
-    """The track ranked by FID on every axis on which at least one curve is known, in the order of `AXES`."""
+    """The track ranked by FID on every axis on which curves are known and meet, in the order of `AXES`."""
     found = (_ranked(track, axis) for axis in AXES) if len(shares(track)) > 1 else ()
     return [row for row in found if row is not None]
 
@@ -100,8 +100,9 @@ def _ranked(track: Track, axis: str) -> AtEqual | None:
     reaches = [reach for entry in track.entries if not entry.reference and (reach := _reach(track, entry, axis)) is not None]
     if not reaches:
         return None
-    known = definition("fid")
-    at = _amount(reaches)
+    known, at = definition("fid"), _amount(reaches)
+    if _covering(reaches, at) < min(2, len({reach.entry.contender for reach in reaches})):
+        return None
     rows = [judged_row(track, reach.entry, known, *_read(track, reach, axis, at)) for reach in reaches]
     drawn = {reach.entry.contender for reach in reaches}
     rows += [row for entry in track.entries if (row := _without_curve(track, entry, axis, drawn)) is not None]
@@ -152,6 +153,8 @@ def _without_curve(track: Track, entry: Entry, axis: str, drawn: set[str]) -> Ro
 def _why_absent(track: Track, axis: str, contender: str = "") -> str:
     """What the cells give as the reason, those of one contender or of any."""
     names = {at_share(axis, share) for share in shares(track)}
+    if not contender and any(_reach(track, entry, axis) is not None for entry in track.entries if not entry.reference):
+        return "no two contenders' curves have an amount in common"
     asked = {own: m for (own, _, _, name), m in track.measured.items() if name in names and m.value is None}
     given = [m.source for own, m in asked.items() if own == contender or not contender]
     return given[0] if given else "not measured by this run"

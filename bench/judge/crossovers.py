@@ -20,7 +20,7 @@ from paragone.bench.judge.blocks import Track, remembered
 from paragone.bench.judge.claims.claim import Claim
 from paragone.bench.judge.components import Missing, components
 from paragone.bench.judge.curves import AXES, seed_curve, shares
-from paragone.bench.judge.families import group_blocks
+from paragone.bench.judge.families import MEMBERS, group_blocks
 from paragone.bench.judge.orderings import Outcome
 from paragone.bench.metrics.table import at_share
 
@@ -104,11 +104,20 @@ def by_axis(claim: Claim, track: Track) -> list[AtAxis]:
     return [row for row in found if row is not None]
 
 
+def flips(track: Track, axis: str) -> list[AtAxis]:
+    """Every pair of the document's groups that changes places on an axis, surely or not."""
+    if len(shares(track, "fid")) < 2:
+        return []
+    found = (_compared(track, a, b, axis) for a, b in combinations(MEMBERS, 2))
+    return [row for row in found if row is not None and row.flips is not None]
+
+
 def _contenders(claim: Claim, track: Track) -> list[str]:
     entries = [e for side in claim.members for chosen in group_blocks(track, side, "fid", "best").chosen.values() for e in chosen]
     return list(dict.fromkeys(entry.contender for entry in entries if not entry.reference))
 
 
+@remembered
 def _compared(track: Track, better: str, worse: str, axis: str) -> AtAxis | None:
     first, second = (_curves(track, side, axis) for side in (better, worse))
     seeds = sorted(set(first) & set(second))

@@ -109,11 +109,16 @@ def _row(track: Track, entry: Entry, metric: str) -> Row | None:
     if kept_out and np.isnan(list(values.values())).all():
         return judged_row(track, entry, definition(metric), track.all_outcomes(entry, metric), NO_VALID_TIMING)
     why = track.why_empty(entry, metric)
-    return judged_row(track, entry, definition(metric), values, "" if values else str(why)) if values or why is not None else None
+    if not values and why is None:
+        return None
+    return judged_row(track, entry, definition(metric), values, "" if values else str(why), len(kept_out))
 
 
-def judged_row(track: Track, entry: Entry, known: Metric, values: dict[int, float], barred: str = "") -> Row:
-    """An entry with its values by seed (NaN: failed), before it has a rank; `barred` says why it can have none."""
+def judged_row(track: Track, entry: Entry, known: Metric, values: dict[int, float], barred: str = "", kept_out: int = 0) -> Row:
+    """An entry with its values by seed (NaN: failed), before it has a rank.
+
+    `barred` says why it can have none; `kept_out` counts seeds that finished and whose value is left out.
+    """
     finished = np.array([value for value in values.values() if not np.isnan(value)])
     if known.scale == "log" and (finished <= 0).any():
         return Row(entry, values, Interval(float(finished.min()), np.nan, np.nan), "no logarithm: not positive")
@@ -124,7 +129,7 @@ def judged_row(track: Track, entry: Entry, known: Metric, values: dict[int, floa
         return Row(entry, values, summary, OUTSIDE_BUDGET)
     if not barred and finished.size < len(values):
         kind = Counter(track.failures(entry)).most_common(1)[0][0]
-        return Row(entry, values, summary, f"{kind} ({finished.size} of {len(values)} seeds ok)")
+        return Row(entry, values, summary, f"{kind} ({finished.size + kept_out} of {len(values) + kept_out} seeds ok)")
     return Row(entry, values, summary, barred or "ok")
 
 

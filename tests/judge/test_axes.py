@@ -69,6 +69,14 @@ def test_curves_that_do_not_reach_have_no_rank_and_say_so():
     assert all(np.isnan(row.summary.value) for row in made.rows if row.rank is None)
 
 
+def test_curves_that_nowhere_overlap_rank_nobody():
+    curves = {"a": lambda s: 5 / s, "b": lambda s: 6 / s}
+    track = planted(curves, {"train_steps": {"a": 10.0, "b": 1000.0}})
+    assert "steps" not in by_name(track)
+    assert absent(track)["train_steps"] == "no two contenders' curves have an amount in common"
+    assert ranks(by_name(track)["seconds"]) == {"a": 1, "b": 2}
+
+
 def test_the_amount_is_the_largest_that_most_curves_reach():
     curves = {name: lambda s: 5 / s for name in "abc"}
     assert by_name(planted(curves, {"train_steps": {"a": 100.0, "b": 400.0, "c": 900.0}}))["steps"].amount == pytest.approx(100)

@@ -5,7 +5,7 @@ import pytest
 
 from paragone.bench.judge.blocks import tracks
 from paragone.bench.judge.claims import Claim
-from paragone.bench.judge.crossovers import at_shares, by_axis
+from paragone.bench.judge.crossovers import at_shares, by_axis, flips
 from paragone.bench.metrics.table import at_share
 from tests.builders import BELOW_ONE, make_run, with_values
 
@@ -26,6 +26,7 @@ def crossing(at_share_of_budget=0.25, noise=0.0, seeds=6, seed=1):
             fid = {s: 5.0 * (s / at_share_of_budget) ** -slope * w for s, w in zip(SHARES, wobble, strict=True)}
             values = {(at_share("fid", s), sampler): v for s, v in fid.items()}
             values |= {(at_share("train_steps", s), ""): steps * s for s in SHARES}
+            values |= {(at_share("train_flops", s), ""): 2 * steps * s for s in SHARES}
             values |= {(at_share("train_s", s), ""): 6.0 * s for s in SHARES}
             r = with_values(r, values)
         changed.append(r)
@@ -53,6 +54,16 @@ def test_the_axis_decides_who_leads():
     # log FID: diffusion -log(n / 400 / .5), GAN -.2 log(n / 1600 / .5): equal where .8 log n = log 200 - .2 log 800
     assert row.flips.at == pytest.approx(np.exp((np.log(200) - 0.2 * np.log(800)) / 0.8), rel=0.01)
     assert row.flips.at < 400 * 0.5  # earlier than at equal seconds, where half of the budget is 200 steps
+
+
+def test_flops_are_an_axis_as_steps_are():
+    """At twice as many flops a step for all, the places change at twice the amount of steps, by the same factor on either side."""
+    steps, flops = (rows(crossing(0.5))[axis] for axis in ("train_steps", "train_flops"))
+    assert "train_joules" not in rows(crossing(0.5)), "without energy there is no such axis"
+    assert flops.flips.at / flops.amount == pytest.approx(steps.flips.at / steps.amount, rel=1e-6)
+    assert flops.amount == pytest.approx(2 * steps.amount)
+    found = {(row.better, row.worse): row for row in flips(crossing(0.5), "train_flops")}
+    assert found["GAN", "diffusion"].flips.at == pytest.approx(flops.flips.at)
 
 
 def test_the_confidence_set_holds_the_crossing_in_95_percent_of_runs():

@@ -6,7 +6,9 @@ from scipy.stats import spearmanr
 
 from paragone.bench.judge.blocks import EVERYBODY, tracks
 from paragone.bench.judge.derived import derived_measurements
-from tests.builders import Way, make_run, planned, with_values
+from paragone.bench.judge.ranking import ranking
+from paragone.bench.records import Measurement
+from tests.builders import CONTENDERS, Way, make_run, planned, with_values
 
 
 def derived(records):
@@ -23,6 +25,38 @@ def test_time_proportional_to_steps_has_exponent_one():
     found = derived(changed)["ddpm", 0, "", "latency_steps_exponent"]
     assert found.value == pytest.approx(1.0)
     assert np.diff(found.repeats) == pytest.approx(np.log([5, 20]))
+
+
+def test_memory_that_does_not_depend_on_steps_has_exponent_zero():
+    _, records = make_run(seeds=1, failures=[])
+    found = derived(records)["ddpm", 0, "", "memory_steps_exponent"]
+    assert found.value == pytest.approx(0.0, abs=1e-12)
+    steps = {"ddim-50": 50, "ddpm-1000": 1000}
+    grown = [with_values(r, {("sample_peak_rss_net_bytes", s): 1e5 * n**0.5 for s, n in steps.items()}) for r in records]
+    assert derived(grown)["ddpm", 0, "", "memory_steps_exponent"].value == pytest.approx(0.5)
+
+
+def test_own_memory_is_the_allocators_where_there_is_one():
+    _, records = make_run(seeds=1, failures=[])
+    net = derived(records)
+    assert net["dcgan", 0, "", "train_own_memory_bytes"].value == CONTENDERS["dcgan"].own_memory_bytes
+    assert net["dcgan", 0, "default", "sample_own_memory_bytes"].value == CONTENDERS["dcgan"].own_memory_bytes / 2
+    assert ("dcgan", 0, "", "sample_own_memory_bytes") not in net
+    cuda = Measurement(metric="train_cuda_allocated_bytes", value=4e8, unit="bytes", source="allocator")
+    for value, told, source in ((4e8, 4e8, "allocator"), (None, CONTENDERS["dcgan"].own_memory_bytes, "built")):
+        given = cuda.model_copy(update={"value": value})
+        found = derived([r.model_copy(update={"measurements": (*r.measurements, given)}) for r in records])
+        own = found["dcgan", 0, "", "train_own_memory_bytes"]
+        assert (own.value, own.source) == (told, source)
+
+
+def test_own_memory_that_could_not_be_read_says_why():
+    _, records = make_run(seeds=1, failures=[])
+    lost = [with_values(r, {("train_peak_rss_net_bytes", ""): None}, "no permission: clear_refs") for r in records]
+    found = derived(lost)["dcgan", 0, "", "train_own_memory_bytes"]
+    assert (found.value, found.source) == (None, "no permission: clear_refs")
+    rows = ranking(tracks(lost)[0], "train_own_memory_bytes")
+    assert {row.status for row in rows} == {"no permission: clear_refs"}
 
 
 def test_samplers_with_equal_steps_have_no_slope():

@@ -15,6 +15,8 @@ from paragone.bench.judge.claims import CLAIMS
 from paragone.bench.longtable import COLUMNS
 from paragone.bench.records import RecordError
 from paragone.reports import style, write_report
+from paragone.reports.run import load
+from paragone.reports.scoreboard import scoreboard
 from tests.builders import CONTENDERS, make_run, planned
 from tests.reports.folders import HOSTILE, built, digests, suited, write_folder
 
@@ -102,26 +104,32 @@ def test_tables_have_the_fixed_columns(folder: Path):
     assert ",".join(tables["verdicts"].columns) == ",".join(verdicts.COLUMNS) == (
         "claim,statement,track,metric,verdict,effect,ci_low,ci_high,p,n,detectable_effect,reason"
     )  # fmt: skip
+    by_axis = pd.read_csv(folder / "tables" / "by_axis.csv")
+    assert ",".join(by_axis.columns) == (
+        "track,axis,amount,unit,rank,rank_low,rank_high,entry,family,value,ci_low,ci_high,n,status"
+    )  # fmt: skip
+    assert list(dict.fromkeys(by_axis["axis"])) == ["seconds", "steps", "samples", "flops"]
     assert list(tables["verdicts"]["claim"]) == [claim.id for claim in CLAIMS]
     assert {"fid", "sample_throughput_per_s", "train_peak_rss_bytes"} <= set(tables["ranking"]["metric"])
 
 
 def test_numbers_of_the_page_are_those_of_the_table(folder: Path, page: Page):
     table = pd.read_csv(folder / "tables" / "ranking.csv")
-    metrics = [name for name in ("fid", "sample_throughput_per_s", "sample_latency_s", "train_peak_rss_bytes",
-                                 "sample_peak_rss_bytes") if name in set(table["metric"])]  # fmt: skip
+    divisors = {"fid": 1.0, "sample_throughput_per_s": 1.0, "sample_latency_s": 1e-3, "train_own_memory_bytes": 1e6,
+                "sample_own_memory_bytes": 1e6, "sample_flops": 1e6, "flops_utilisation": 0.01}  # fmt: skip
+    metrics = list(divisors)
+    assert set(metrics) < set(table["metric"]), "the peaks of whole processes are in the table too"
     assert set(page.entries) == set(table["entry"])
-    divisors = {"train_peak_rss_bytes": 1e6, "sample_peak_rss_bytes": 1e6, "sample_latency_s": 1e-3}
     seen = 0
     for entry, cells in page.entries.items():
         assert len(cells) == len(metrics)
         for metric, cell in zip(metrics, cells, strict=True):
             row = table[(table["metric"] == metric) & (table["entry"] == entry)]
             if len(row) and pd.notna(row["value"].iloc[0]):
-                own, divisor = row.iloc[0], divisors.get(metric, 1.0)
+                own, divisor = row.iloc[0], divisors[metric]
                 assert float(cell["data-value"]) == own["value"]
                 assert style.number(own["value"] / divisor) in cell["text"]
-                assert style.interval(own["ci_low"] / divisor, own["ci_high"] / divisor) in cell["text"]
+                assert style.interval(own["ci_low"], own["ci_high"], 1.0 / divisor) in cell["text"]
                 if pd.notna(own["rank"]):
                     assert style.rank(own["rank_low"], own["rank_high"]) in cell["text"]
                 seen += 1
@@ -260,6 +268,15 @@ def _hostile(record):
     changes = {"cell": cell, "failure": failure, "flags": (HOSTILE,), "samplers": (HOSTILE, "b")}
     found = tuple(m.model_copy(update={"source": HOSTILE}) if m.value is None else m for m in record.measurements)
     return record.model_copy(update={**changes, "measurements": found})
+
+
+def test_without_own_memory_the_peaks_of_whole_processes_stand_in_the_table(tmp_path: Path):
+    manifest, records = make_run(2, failures=())
+    kept = [r.model_copy(update={"measurements": tuple(m for m in r.measurements if "_net_" not in m.metric)}) for r in records]
+    board = scoreboard(load(write_folder(tmp_path, suited(manifest), kept)).tracks[0])
+    assert [column.metric for column in board.columns if "bytes" in column.metric] == [
+        "train_peak_rss_bytes", "sample_peak_rss_bytes",
+    ]  # fmt: skip
 
 
 def test_not_a_run(tmp_path: Path):
