@@ -8,7 +8,7 @@ each 20 to 100 ms. What slows the clocks: NVML API reference, nvmlClocksEventRea
 import os
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from paragone.bench.profile.answers import NOT_LISTED, TOO_SHORT, UNSTEADY, UNSUPPORTED, Answer
@@ -150,7 +150,7 @@ class Nvml(Source):
 
     def _of_slice(self, reading: Reading) -> Reading:
         if self._device.is_slice and reading.status == UNSUPPORTED:
-            return Reading(**{**vars(reading), "source": f"{reading.source}: a MIG slice has none of its own"})
+            return replace(reading, source=f"{reading.source}: a MIG slice has none of its own")
         return reading
 
 
