@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PERIOD = 16
 """Consecutive updates that are counted together: whole periods of terms that are computed in every 2nd, 4th, 8th or 16th update."""
+ENERGY_TRIES = 3
 EVERY = 0.05
 """Share of the budget after which updates are counted anew."""
 
@@ -206,7 +207,7 @@ class Meter:
     def resume(self) -> None:
         """Let the clock run."""
         if self.energy is not None:
-            self._joules_before = self.energy.joules()
+            self._joules_before = _read(self.energy)
             self._window_s = self._window_charged_s = 0.0
         self._running_since = self._clock()
 
@@ -298,7 +299,7 @@ class Meter:
         """Add what was used since the last reading, less the part that counting took."""
         if self.energy is None:
             return
-        now = self.energy.joules()
+        now = _read(self.energy)
         if now is None or self._joules_before is None or self._joules is None:
             self._joules = None
             if self.budget.axis == "joules":
@@ -307,3 +308,12 @@ class Meter:
             self._joules += (now - self._joules_before) * self._window_charged_s / self._window_s
         self._joules_before = now
         self._window_s = self._window_charged_s = 0.0
+
+
+def _read(energy: "EnergyCounter") -> float | None:
+    """The counter's joules; a single question that it does not answer is asked again."""
+    for _ in range(ENERGY_TRIES):
+        joules = energy.joules()
+        if joules is not None:
+            return joules
+    return None
