@@ -22,7 +22,7 @@ EVALUATIONS = 16
 """Points that the curve of a run needs where its stability is measured."""
 FOLDER = Path(__file__).parent / "suites"
 REFERENCES = ("held-out real", "train copies", "gaussian mixture", "real blurred", "real + noise", "independent pixels")
-PROBES = ("sizes", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "classifier")
+PROBES = ("sizes", "memory", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "classifier")
 """What `[evaluation] probes` may name; bench/probes says what each asks."""
 
 

@@ -13,6 +13,7 @@ from paragone.bench.probes.codes import CODES
 from paragone.bench.probes.forward_process import FORWARD_PROCESS
 from paragone.bench.probes.inversion import INVERSION
 from paragone.bench.probes.latents import LATENTS
+from paragone.bench.probes.memory import MEMORY
 from paragone.bench.probes.objective import OBJECTIVE
 from paragone.bench.probes.probe import Probe, Subject
 from paragone.bench.probes.sizes import SIZES
@@ -23,6 +24,7 @@ from paragone.models import Contender
 
 PROBES: dict[str, Probe[Subject]] = {
     "sizes": SIZES,
+    "memory": MEMORY,
     "tiny_space": TINY_SPACE,
     "latents": LATENTS,
     "codes": CODES,

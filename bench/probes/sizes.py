@@ -4,14 +4,14 @@ Copies of the contender's class are built at its own width for several image siz
 at each: latency ~ pixels^b, b the slope of log latency on log pixels by least squares. A network that visits pixels one after the
 other has b = 1 or more; one pass of a small network on many cores costs overhead, not pixels, and b stays near 0.
 
-Copies are not trained: time does not depend on weights. One that cannot sample yet gets what its `NotTrained` asks for: one
-update in each of its stages on real images, resized, and `prepare`.
+Copies are not trained: time does not depend on weights. One that cannot sample yet gets what it needs for that, on real images,
+resized.
 """
 
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from torch import Tensor
 
 from paragone.bench.data.dataset import to_levels, to_unit
 from paragone.bench.metrics.errors import need
+from paragone.bench.probes.copies import qualify, untrained
 from paragone.bench.probes.probe import Finding, Measures, Probe, Subject
 from paragone.bench.profile.clock import now_s
-from paragone.models import Batch, Contender, NotTrained
+from paragone.models import Contender, DataSpec
 
 SIDES = (8, 12, 16, 24, 32)
 """In pixels, multiples of 4 and the same whatever the data's size, so that exponents of two tracks can be compared."""
@@ -79,27 +80,10 @@ def _latency(subject: Subject, side: int) -> float:
 
 def _copy(subject: Subject, side: int) -> Contender:
     """A copy of the contender's class for images of this side, able to sample."""
-    make: Any = type(subject.contender)
     spec = subject.dataset.spec
-    copy: Contender = make(type(spec)(spec.modality, (spec.shape[0], side, side), levels=spec.levels), subject.width)
-    copy.to(subject.device)
-    copy.generator = subject.torch_draws(f"size {side}")
-    try:
-        copy.eval().sample(1, subject.torch_draws("trial"))
-    except NotTrained:
-        _qualify(copy, _resized(subject, side))
-    return copy.eval()
-
-
-def _qualify(copy: Contender, x: Tensor) -> None:
-    """One update in the middle of each stage, then `prepare`."""
-    start = 0.0
-    for _, share in copy.stages:
-        with torch.enable_grad():
-            copy.train().update(Batch(x[: copy.batch_size]), start + share / 2)
-        start += share
-    if "prepare" in copy.abilities():
-        copy.eval().prepare(Batch(part) for part in x.split(copy.batch_size))
+    sized = DataSpec(spec.modality, (spec.shape[0], side, side), levels=spec.levels)
+    copy = untrained(subject, sized, f"size {side}")
+    return qualify(copy, partial(_resized, subject, side), subject.torch_draws("trial"))
 
 
 def _resized(subject: Subject, side: int) -> Tensor:

@@ -47,8 +47,9 @@ def test_what_is_owed_follows_from_abilities_alone():
         return {metric for sampler, metric in owed_by(names or NAMES, who) if sampler == ""}
 
     known = registered()
-    assert owes(Silent) == {"latency_pixels_exponent"}
-    assert owes(Table) == {"latency_pixels_exponent", "tiny_space_total", "tiny_space_distance"}
+    everybody = {"latency_pixels_exponent", *PROBES["memory"].metrics}
+    assert owes(Silent) == everybody
+    assert owes(Table) == everybody | {"tiny_space_total", "tiny_space_distance"}
     assert owes(known["dcgan"], "latents", "codes") == set(PROBES["latents"].metrics)
     assert owes(known["vae"], "codes") == owes(Linear, "codes") == set(PROBES["codes"].metrics)
     assert owes(known["ddpm"], "forward_process") == {"forward_end_gap", "forward_variance_gap"}
@@ -93,6 +94,8 @@ def trained(name, digits, updates=6):
 def test_real_contenders_answer_the_same_twice_and_are_left_as_they_were(name, digits, panel, monkeypatch):
     monkeypatch.setattr("paragone.bench.probes.sizes.LIMIT_S", 0.0)
     monkeypatch.setattr("paragone.bench.probes.tiny_space.STEPS", 2)
+    monkeypatch.setattr("paragone.bench.probes.memory.PERIOD", 2)
+    monkeypatch.setattr("paragone.bench.probes.memory.COUNTS", (2, 4))
     contender = trained(name, digits)
     asked = Subject(digits, torch.device("cpu"), 3, contender, 8, panel)
     before = [contender.generator.get_state(), torch.get_rng_state(), *(p.clone() for p in contender.state_dict().values())]
