@@ -8,7 +8,7 @@ import json
 import random
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -37,6 +37,16 @@ class BudgetKeys(Frozen):
     def _parses(cls, text: str) -> str:
         Budget.parse(text)
         return text
+
+
+class TrainingKeys(Frozen):
+    """`[training]`: the number format of updates and sampling, and whether networks are compiled, paid from the budget.
+
+    See bench/precision.py and bench/compilation.py.
+    """
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
 
 
 class EvaluationKeys(Frozen):
@@ -106,6 +116,7 @@ class Suite(Frozen):
     cell_timeout_s: float | None = Field(default=None, gt=0)
     memory_limit_bytes: int | None = Field(default=None, gt=0)
     budget: BudgetKeys
+    training: TrainingKeys = TrainingKeys()
     evaluation: EvaluationKeys = EvaluationKeys()
     samplers: dict[str, SamplerKeys] = Field(default={})
     stability: StabilityKeys | None = None
@@ -141,6 +152,8 @@ class Suite(Frozen):
     def hash(self) -> str:
         """Hash of everything that decides what is run."""
         content = self.model_dump(mode="json", exclude={"title", "cell_timeout_s", "memory_limit_bytes", "claims"})
+        if self.training == TrainingKeys():
+            del content["training"]  # as before there was such a table
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
