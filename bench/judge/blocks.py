@@ -105,8 +105,8 @@ class Track:
     @remembered
     def outcomes(self, entry: Entry, metric: str) -> dict[int, float]:
         """Seed -> value, NaN where the cell failed; seeds never run, not measured, or `kept_out` are absent."""
-        kept_out = self.kept_out(entry, metric)
-        return {seed: value for seed, value in self.all_outcomes(entry, metric).items() if seed not in kept_out}
+        values, kept_out = self.all_outcomes(entry, metric), self.kept_out(entry, metric)
+        return {seed: value for seed, value in values.items() if seed not in kept_out} if kept_out else values
 
     @remembered
     def kept_out(self, entry: Entry, metric: str) -> dict[int, tuple[str, ...]]:
@@ -136,6 +136,7 @@ class Track:
                 values[seed] = found.value
         return values
 
+    @remembered
     def of_cell(self, contender: str, metric: str) -> dict[int, float]:
         """Seed -> value of what belongs to the whole cell, such as `train_s@0.25`, in cells that are ok."""
         found = {seed: self.measured.get((contender, seed, "", metric)) for seed in self.seeds}

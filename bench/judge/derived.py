@@ -55,10 +55,11 @@ def derived_measurements(records: Sequence[Record], everybody: str) -> dict[Key,
 
 def _own_memory(record: Record) -> list[Measurement]:
     """A contender's own memory in each phase and sampler in which it was asked for; without a value why it has none."""
+    read = {(m.metric, m.sampler): m for m in record.measurements}
     made = []
     for name, metrics in OWN_MEMORY.items():
         for sampler in ("", *record.samplers):
-            asked = [m for metric in metrics for m in record.measurements if (m.metric, m.sampler) == (metric, sampler)]
+            asked = [read[metric, sampler] for metric in metrics if (metric, sampler) in read]
             found = next((m for m in asked if m.value is not None), asked[-1] if asked else None)
             if found is not None:
                 made.append(_made(name, found.value, found.source, sampler))

@@ -20,21 +20,20 @@ CONTROL_BOUND = 1.25
 """Times of cells whose machine was faster or slower than the run's median by more than this factor are not compared."""
 CONTROL_REASON = f"control workload off the run's median by more than a factor {CONTROL_BOUND:g}"
 
-_ALSO = frozenset({
-    "train_joules", "sample_joules", "train_power_w", "sample_power_w", "evaluate_power_w", "flops_utilisation",
-    "sample_flops_utilisation", "latency_steps_exponent", "latency_pixels_exponent",
-})  # fmt: skip
-"""Metrics beside those of speed that are made of wall time or energy. Processor time and amounts of a budget are not: they are
-what they are on a busy machine too."""
+_UNITS = frozenset({"s", "1/s", "J", "W", "share of peak"})
+_SLOPES = frozenset({"latency_steps_exponent", "latency_pixels_exponent"})
+"""Metrics without a unit that are made of times."""
+_SOUND = frozenset({"train_s", "train_cpu_s", "sample_cpu_s", "evaluate_cpu_s", "control_s", "profile_boundary_s"})
+"""Seconds that are what they are on a busy machine too: those of a budget, those of the processor, those that tell it is busy."""
 
 
 def timed(metric: str) -> bool:
     """Whether a metric, at whatever share of the budget, is made of wall time or energy, so that a busy machine spoils it.
 
-    All metrics of speed but the number of network evaluations, which is a count, and those listed above.
+    Its unit tells; the number of network evaluations, though a metric of speed, is a count.
     """
     known = METRICS[split_share(metric)[0]]
-    return (known.group == "speed" and known.unit != "1") or known.name in _ALSO
+    return known.name in _SLOPES or (known.unit in _UNITS and known.name not in _SOUND)
 
 
 def control_speeds(records: Sequence[Record]) -> dict[str, float]:
