@@ -14,7 +14,6 @@ time. All that a copy holds is counted, its parameters too. One that keeps a ten
 nothing has e = 0; of several stages the steepest counts.
 """
 
-import math
 import time
 from collections.abc import Callable
 from itertools import accumulate
@@ -29,10 +28,8 @@ from paragone.bench.probes.probe import Finding, Measures, Probe, Subject
 from paragone.models import Batch, Contender
 
 PERIOD = 16
-PERIOD_S = 2.0
-"""Seconds after which a slow contender's period is cut; one whose single update takes a quarter of it gets no larger batch."""
 ENOUGH = 4
-SMALLEST, LARGEST = 8, 1024
+SMALLEST, LARGEST = 4, 1024
 """Items of the first training batch, and the most that it may have."""
 SIZES = (1, 2, 4)
 """Training batches, as multiples of the first."""
@@ -41,6 +38,8 @@ DRAWS = (16, 32, 64, 128)
 FEWEST = 3
 LIMIT_S = 4.0
 """Seconds within which draws beyond the `FEWEST`, and updates beyond the second count, must be expected to end."""
+TOO_LONG_S = 20.0
+"""Seconds expected of the least that gives a value, beyond which there is none."""
 COUNTS = (PERIOD, 2 * PERIOD, 4 * PERIOD)
 """Updates after which the peak is read."""
 
@@ -69,13 +68,13 @@ def _of_training(subject: Subject) -> Finding:
 
 
 def _first_batch(peak: Callable[[int], int], enough: int) -> int:
-    """The smallest batch, by doubling, whose update needs `enough` bytes, unless that is too slow."""
+    """The smallest batch, by doubling, whose update needs `enough` bytes."""
     size = SMALLEST
     while True:
         begun = time.perf_counter()
         needed = peak(size)
-        slow = time.perf_counter() - begun > PERIOD_S / 4
-        if needed >= enough or slow or 2 * size > LARGEST:
+        _check_in_time(sum(SIZES) * PERIOD * (time.perf_counter() - begun))
+        if needed >= enough or 2 * size > LARGEST:
             return size
         size *= 2
 
@@ -126,11 +125,13 @@ def _log_peaks(subject: Subject, stage: int) -> np.ndarray[tuple[int], np.dtype[
     progress = middles(subject.contender)[stage]
     started, peaks = time.perf_counter(), []
     for last, count in zip((0, *COUNTS), COUNTS, strict=False):
-        part = held(subject.device, _updates, built[0], progress, batch, count - last, limit_s=math.inf)
+        part = held(subject.device, _updates, built[0], progress, batch, count - last)
         peaks.append(before + part.peak_bytes)
         before += part.kept_bytes
-        if len(peaks) >= 2 and 2 * (time.perf_counter() - started) > LIMIT_S:
+        expected_s = 2 * (time.perf_counter() - started)
+        if len(peaks) >= 2 and expected_s > LIMIT_S:
             break
+        _check_in_time(expected_s)
     return np.log(list(accumulate(peaks, max)))
 
 
@@ -141,14 +142,16 @@ def _at_stage(subject: Subject, stage: int) -> Contender:
     return copy.train()
 
 
-def _updates(copy: Contender, progress: float, batch: Batch, many: int, limit_s: float = PERIOD_S) -> None:
-    """Consecutive updates on the same batch; no further one after `limit_s`."""
-    started = time.perf_counter()
+def _updates(copy: Contender, progress: float, batch: Batch, many: int) -> None:
+    """Consecutive updates on the same batch."""
     with torch.enable_grad():
         for _ in range(many):
             copy.update(batch, progress)
-            if time.perf_counter() - started > limit_s:
-                return
+
+
+def _check_in_time(expected_s: float) -> None:
+    if expected_s > TOO_LONG_S:
+        raise NotMeasurable(f"too slow: its updates would take {expected_s:.0f} s; {TOO_LONG_S:.0f} s are the most")
 
 
 def _batch(subject: Subject, size: int) -> Batch:

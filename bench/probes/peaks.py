@@ -8,6 +8,7 @@ that it hands out (size +b) or takes back (-b), in order, so that
 This is the need of the computation, the same in every call. A resident set holds besides what the heap does with it: gaps, and
 freed blocks that stay resident, made it half as much again to three times as much, and different each time. What torch does not
 hand out, such as numpy's arrays and the workspaces of libraries, is not seen, nor is the return of a block from before all calls.
+Calls on the host run on one thread: each more has buffers of its own, and peaks would depend on the machine.
 """
 
 from collections.abc import Callable
@@ -52,11 +53,14 @@ def _on_cuda(call: Callable[[], object], device: torch.device) -> Held:
 def _on_host(call: Callable[[], object]) -> Held:
     # The profiler without Kineto: it keeps the order of events, and writes nothing into the cell's log.
     experimental = torch._C._profiler._ExperimentalConfig()
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
     _enable_profiler_legacy(ProfilerConfig(ProfilerState.CPU, False, True, False, False, False, experimental))
     try:
         call()
     finally:
         threads = _disable_profiler_legacy()
+        torch.set_num_threads(usual)
     blocks = (event.cpu_memory_usage() for thread in threads for event in thread if str(event.kind()) == "memory_alloc")
     sums = [0, *accumulate(blocks)]
     return Held(max(sums), sums[-1])

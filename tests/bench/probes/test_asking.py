@@ -96,6 +96,7 @@ def test_real_contenders_answer_the_same_twice_and_are_left_as_they_were(name, d
     monkeypatch.setattr("paragone.bench.probes.tiny_space.STEPS", 2)
     monkeypatch.setattr("paragone.bench.probes.memory.PERIOD", 2)
     monkeypatch.setattr("paragone.bench.probes.memory.COUNTS", (2, 4))
+    monkeypatch.setattr("paragone.bench.probes.memory.DRAWS", (2, 4, 8))
     contender = trained(name, digits)
     asked = Subject(digits, torch.device("cpu"), 3, contender, 8, panel)
     before = [contender.generator.get_state(), torch.get_rng_state(), *(p.clone() for p in contender.state_dict().values())]
