@@ -7,6 +7,7 @@ import importlib.util
 import random
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from paragone.bench.budget import Budget, Meter
 from paragone.bench.cellprofile import CellProfile
+from paragone.bench.compilation import clear_failures, compile_parts
 from paragone.bench.data import Dataset, load
 from paragone.bench.data.dataset import Levels, to_unit
 from paragone.bench.errors import UsageError
@@ -24,6 +26,7 @@ from paragone.bench.judge.claims import added_claims
 from paragone.bench.looks import SETUP_SHARE, Looks, TooSlow
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.precision import precision
 from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_probes
 from paragone.bench.records import Measurement
 from paragone.bench.sampling import SWEEP, time_sampling
@@ -53,7 +56,8 @@ def run_cell(job: Job, report: Reporter) -> None:
         elif is_twin(job):
             _ContenderCell(job, dataset, report, profile).run_empty()
         else:
-            _ContenderCell(job, dataset, report, profile).run()
+            with clear_failures(job.cell.contender) if job.training.compile else nullcontext():
+                _ContenderCell(job, dataset, report, profile).run()
         report.phase("control")
         timing, found = profile.finish()
         report.facts(timing=timing.model_dump())
@@ -155,7 +159,9 @@ class _ContenderCell:
     def _build_and_train(self) -> None:
         self.report.phase("build")
         self.contender = self._build()
-        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.train_x)
+        self.numbers = precision(self.job.training.precision, self.device, self.contender.autocast)
+        self.report.facts(precision=self.numbers.stated)
+        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.train_x, self.numbers)
         self._train()
 
     def _shuffled_training_data(self) -> Tensor:
@@ -172,6 +178,8 @@ class _ContenderCell:
         seed_everything(self.job.cell.seed)
         contender: Contender = make(self.dataset.spec, self.width)
         contender.to(self.device)
+        if self.job.training.compile and not is_twin(self.job):
+            compile_parts(contender, self.device)
         contender.generator = torch.Generator(self.device).manual_seed(seed_of(self.job.cell.seed, "update"))
         contender.learning_rate_factor = self.job.learning_rate_factor
         self.parameters = count
@@ -194,7 +202,8 @@ class _ContenderCell:
         self.profile.settle_memory()
         self.profile.start("train")
         try:
-            train(self.contender, stream, self.meter, self.job.evaluation.shares, self, self.device)
+            shares = self.job.evaluation.shares
+            train(self.contender, stream, self.meter, shares, self, self.device, self.numbers.scope)
         finally:
             self.profile.stop()
             self._report_spending()
@@ -258,7 +267,7 @@ class _ContenderCell:
             self.profile.stop()
 
     def _time(self, sampler: str, sweep: Sequence[int] = SWEEP) -> list[Measurement]:
-        timing = time_sampling(self.contender, sampler, self.device, sweep=sweep)
+        timing = time_sampling(self.contender, sampler, self.device, sweep=sweep, numbers=self.numbers)
         self.report.measurements([*timing, *sampling_utilisation(timing, self.profile.peak_flops_per_s)])
         return timing
 

@@ -14,7 +14,7 @@ from paragone.bench.budget import Meter
 from paragone.bench.data.dataset import Levels
 from paragone.bench.metrics.references import REFERENCES
 from paragone.bench.records import Cell, Measurement
-from paragone.bench.suite import EvaluationKeys
+from paragone.bench.suite import EvaluationKeys, TrainingKeys
 from paragone.bench.variants import learning_rate_factor
 
 
@@ -41,6 +41,7 @@ class Job:
     sweep: bool
     device: str
     threads: int
+    training: TrainingKeys = field(default_factory=TrainingKeys)
     twin: dict[str, float] = field(default_factory=dict)
 
     @property

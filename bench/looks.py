@@ -18,6 +18,7 @@ from paragone.bench.data.dataset import Levels, to_levels, to_unit
 from paragone.bench.job import Job, seed_of
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.table import METRICS, at_share
+from paragone.bench.precision import FLOAT32, Precision
 from paragone.bench.profile.clock import now_s
 from paragone.bench.records import Measurement
 from paragone.bench.sampling import draw, evaluation
@@ -46,12 +47,20 @@ class Looks:
     """
 
     def __init__(
-        self, job: Job, dataset: Dataset, panel: QualityPanel, contender: Contender, meter: Meter, train_x: Tensor
+        self,
+        job: Job,
+        dataset: Dataset,
+        panel: QualityPanel,
+        contender: Contender,
+        meter: Meter,
+        train_x: Tensor,
+        numbers: Precision = FLOAT32,
     ) -> None:
-        """`train_x` (n, C, H, W) is the training data in [-1, 1] on the device, in an order of no meaning."""
+        """`train_x` (n, C, H, W) is the training data in [-1, 1] on the device, in an order of no meaning; `numbers` the format of
+        sampling."""
         self.job, self.dataset, self.panel = job, dataset, panel
         self.contender, self.meter, self.train_x = contender, meter, train_x
-        self.device = train_x.device
+        self.device, self.numbers = train_x.device, numbers
         self.evaluated_s = 0.0
 
     def at(self, share: float) -> list[Measurement]:
@@ -97,7 +106,7 @@ class Looks:
 
     def levels(self, n: int, seed: int, sampler: str) -> Levels:
         """n samples (n, C, H, W), rounded to the data's own levels."""
-        x: Tensor = draw(self.contender, self.dataset.spec, n, seed, sampler, self.device)
+        x: Tensor = draw(self.contender, self.dataset.spec, n, seed, sampler, self.device, self.numbers)
         return to_levels(x.numpy(), self.dataset.level_count)
 
     def check_allowance(self, more_s: float = 0.0) -> None:

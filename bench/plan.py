@@ -183,4 +183,5 @@ def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int
         sweep=suite.stability is not None,
         device=device,
         threads=threads,
+        training=suite.training,
     )

@@ -51,6 +51,10 @@ class Precision:
         return x
 
 
+FLOAT32 = Precision("float32", "float32", "cpu")
+"""What is used where nothing else is asked for; its scope does nothing on any device."""
+
+
 def precision(asked: str, device: torch.device, allowed: bool) -> Precision:
     """What is used where a suite asks for `asked` and the contender allows autocast or does not (`Contender.autocast`).
 

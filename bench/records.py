@@ -133,6 +133,9 @@ class Record(Frozen):
     audit: Audit | None = None
     timing: Timing | None = None
     width: int | None = None
+    precision: str = Field(
+        default="float32", description="number format of training and sampling, and why it is not the one asked for"
+    )
     measurements: tuple[Measurement, ...]
     seconds_by_phase: dict[str, float] = Field(description="wall seconds: start, data, build, train, sample, measure ...")
     hashes: dict[str, str] = Field(description="suite, data, source")

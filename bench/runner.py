@@ -152,6 +152,7 @@ class Runner:
             "audit": facts.get("audit"),
             "timing": facts.get("timing"),
             "width": facts.get("width"),
+            "precision": facts.get("precision", "float32"),
             "measurements": complete(job, found, why, facts.get("owed_reason", {})),
             "seconds_by_phase": {k: round(v, 4) for k, v in attempt.seconds_by_phase.items()},
             "hashes": {"suite": plan.suite.hash, "data": plan.data_hashes[track], "source": plan.sources[name]},

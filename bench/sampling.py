@@ -20,7 +20,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
+from paragone.bench.compilation import uncompiled
 from paragone.bench.metrics.table import METRICS
+from paragone.bench.precision import FLOAT32, Precision
 from paragone.bench.profile.clock import now_s
 from paragone.bench.profile.flops import FlopCount
 from paragone.bench.records import Measurement
@@ -50,8 +52,10 @@ def evaluation(contender: Contender) -> Iterator[None]:
             np.random.set_state(legacy)  # noqa: NPY002
 
 
-def draw(contender: Contender, spec: DataSpec, n: int, seed: int, sampler: str, device: torch.device) -> Tensor:
-    """n checked items (n, *shape) on the CPU, float32, from a generator with this seed.
+def draw(
+    contender: Contender, spec: DataSpec, n: int, seed: int, sampler: str, device: torch.device, numbers: Precision = FLOAT32
+) -> Tensor:
+    """n checked items (n, *shape) on the CPU, float32, from a generator with this seed; `numbers` is the format of sampling.
 
     Raises:
         InvalidOutput: wrong type, shape or dtype.
@@ -62,7 +66,8 @@ def draw(contender: Contender, spec: DataSpec, n: int, seed: int, sampler: str, 
     with evaluation(contender):
         for start in range(0, n, DRAW_BATCH):
             size = min(DRAW_BATCH, n - start)
-            x = contender.sample(size, generator, sampler=sampler)
+            with numbers.scope():
+                x = numbers.restore(contender.sample(size, generator, sampler=sampler))
             check_samples(x, size, spec, sampler)
             parts.append(x.cpu())
     return torch.cat(parts)
@@ -82,7 +87,12 @@ def check_samples(x: object, n: int, spec: DataSpec, sampler: str) -> None:
 
 
 def time_sampling(
-    contender: Contender, sampler: str, device: torch.device, limit_s: float = SWEEP_LIMIT_S, sweep: Sequence[int] = SWEEP
+    contender: Contender,
+    sampler: str,
+    device: torch.device,
+    limit_s: float = SWEEP_LIMIT_S,
+    sweep: Sequence[int] = SWEEP,
+    numbers: Precision = FLOAT32,
 ) -> list[Measurement]:
     """Latency, throughput, network evaluations and parameters of one sampler, in at most about twice `limit_s` seconds.
 
@@ -92,12 +102,14 @@ def time_sampling(
     def call(n: int) -> float:
         generator = torch.Generator(device).manual_seed(n)
         start = now_s(device)
-        contender.sample(n, generator, sampler=sampler)
+        with numbers.scope():
+            contender.sample(n, generator, sampler=sampler)
         return now_s(device) - start
 
     with evaluation(contender):
         once = partial(contender.sample, 1, torch.Generator(device).manual_seed(0), sampler=sampler)
-        counted = _count_work(once, contender, device)
+        with numbers.scope():
+            counted = _count_work(once, contender, device)
         latencies = _repeat(lambda: call(1), limit_s / 8)
         batch, rates = _best_rate(call, median(latencies), limit_s, sweep)
     return [
@@ -156,7 +168,7 @@ def _count_work(call: Callable[[], Any], contender: Contender, device: torch.dev
     touched = _TouchedParameters(contender)
     hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
     try:
-        with touched, FlopCount(device) as counted:
+        with uncompiled(), touched, FlopCount(device) as counted:
             call()
     finally:
         for hook in hooks:

@@ -6,6 +6,7 @@ the updates whose flops are counted are charged what others take (budget.py).
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import pairwise
 from typing import Protocol, TypeVar
@@ -54,9 +55,17 @@ class Watcher(Protocol):
 
 
 def train(
-    contender: Contender, stream: Iterator[Batch], meter: Meter, shares: Sequence[float], watcher: Watcher, device: torch.device
+    contender: Contender,
+    stream: Iterator[Batch],
+    meter: Meter,
+    shares: Sequence[float],
+    watcher: Watcher,
+    device: torch.device,
+    scope: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> None:
     """Train until the meter's budget is spent; the watcher is called at each share of it, last at 1, with the clock stopped.
+
+    Each update runs in a `scope` of its own, which may set its number format.
 
     Raises:
         Diverged: a logged scalar or a parameter is not finite.
@@ -73,7 +82,8 @@ def train(
         if due != counting:
             counting = _switch(due, meter, watcher)
         batch = next(stream)
-        logs, counted = finished(partial(contender.update, batch, meter.progress), due, device)
+        with scope():
+            logs, counted = finished(partial(contender.update, batch, meter.progress), due, device)
         meter.count(len(batch.x), counted)
         if meter.seconds >= beat_s or meter.progress >= pending[0]:
             meter.pause()
