@@ -20,11 +20,11 @@ MINE = {"id": "mine", "statement": "A GAN beats a VAE.", "sides": [["dcgan", "va
 @pytest.mark.parametrize(
     ("name", "suites"),
     [
-        ("g3", ["standard", "stability", "quick"]),
+        ("g3", ["standard", "stability", "gpu", "quick"]),
         ("g2", ["stability"]),
         ("b7", ["standard"]),
-        ("b9", ["standard"]),
-        ("d6", ["standard"]),
+        ("b9", ["standard", "gpu"]),
+        ("d6", ["standard", "gpu"]),
         ("h1", ["standard"]),
         ("c7", []),
         ("g4", []),
