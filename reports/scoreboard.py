@@ -21,7 +21,7 @@ HEADS: Mapping[str, tuple[str, str]] = {
     "stability": ("Stability", "targets reached"),
     "sample_joules": ("Energy", "one sample"),
     "sample_flops": ("Work", "one sample"),
-    "flops_utilisation": ("Utilisation", "training, of the peak"),
+    "flops_utilisation": ("Utilisation", "training"),
 }
 """Which rankings stand in the table, in this order: the question each answers, and what was measured."""
 INSTEAD = {f"{phase}_peak_rss_bytes": f"{phase}_own_memory_bytes" for phase in ("train", "sample")}

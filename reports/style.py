@@ -36,6 +36,7 @@ _PREFIXES = (
     (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"),
 )  # fmt: skip
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_SPACES = re.compile(r"[^\S\u202f]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -216,8 +217,8 @@ def clean(text: object) -> str:
 
 
 def line(text: object, limit: int = 200) -> str:
-    """Foreign text as one line of at most `limit` characters."""
-    flat = " ".join(clean(text).split())
+    """Foreign text as one line of at most `limit` characters; thin spaces inside numbers stay."""
+    flat = _SPACES.sub(" ", clean(text)).strip()
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 

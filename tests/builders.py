@@ -18,7 +18,7 @@ QUALITY = (
 )  # fmt: skip
 QUIET_S = 0.1
 """Seconds of the control workload around a cell that nothing disturbed."""
-PEAK_FLOPS_PER_S = 5e10
+PEAK_FLOPS_PER_S = 5e12
 NO_ENERGY = "unsupported: no counter of energy can be read here"
 SPEED = ("sample_latency_s", "sample_throughput_per_s", "network_evaluations", "sample_peak_rss_bytes")
 
