@@ -7,7 +7,7 @@ after a warm-up, with the device synchronised at both ends.
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from statistics import median
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from paragone.bench.compilation import uncompiled
 from paragone.bench.metrics.table import METRICS
@@ -199,7 +198,13 @@ class _TouchedParameters(TorchFunctionMode):
         return sum(self._sizes[key] for key in self._seen)
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        for leaf in tree_leaves((args, kwargs)):
-            if id(leaf) in self._sizes:
-                self._seen.add(id(leaf))
+        self._note(args)
+        self._note((kwargs or {}).values())
         return func(*args, **(kwargs or {}))
+
+    def _note(self, values: Iterable[Any]) -> None:
+        for value in values:
+            if isinstance(value, list | tuple):
+                self._note(value)
+            elif id(value) in self._sizes:
+                self._seen.add(id(value))

@@ -16,19 +16,21 @@ such as the gradient of SiLU, with other rounding; and its tracker of modules ha
 `torch.autograd.grad` by an input that is a leaf fails, as in every gradient penalty.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import Any, Self
 
 import torch
+from torch import Tensor
 from torch._C import DispatchKey
 from torch._ops import OpOverload
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, shape_wrapper
+from torch.utils.flop_counter import flop_registry
 
 from paragone.bench.profile.clock import now_s
 from paragone.bench.profile.flop_formulas import FORMULAS
@@ -81,6 +83,7 @@ class _Counter(TorchDispatchMode):
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self._device, self.formulas = device, _formulas()
+        self._now_s = time.perf_counter if device.type == "cpu" else partial(now_s, device)
         self.flops = 0
         self.seconds: dict[Any, float] = defaultdict(float)
 
@@ -91,17 +94,39 @@ class _Counter(TorchDispatchMode):
         if formula is None and _is_composite(func, self._device.type):
             with self:
                 return func._op_dk(_COMPOSITE, *args, **kwargs)
-        began_s = now_s(self._device)
+        began_s = self._now_s()
         result = func(*args, **kwargs)
-        self.seconds[operator] += now_s(self._device) - began_s
+        self.seconds[operator] += self._now_s() - began_s
         if formula is not None:
-            self.flops += int(formula(*args, **kwargs, out_val=result))
+            self.flops += formula(result, args, kwargs)
         return result
 
 
-def _formulas() -> dict[Any, Any]:
-    """torch's formulas and ours, ours where both have one; each takes what the operator takes and its result, `out_val`."""
-    return {**flop_registry, **{operator: shape_wrapper(formula) for operator, formula in FORMULAS.items()}}
+@cache
+def _formulas() -> dict[Any, Callable[[Any, Any, Any], int]]:
+    """Operator to its flops from result, arguments and keywords, by torch's formulas and ours, ours where both have one.
+
+    Most formulas take shapes in place of tensors. torch wraps them in a walk through nested containers that takes longer than most
+    operators do, so they are taken bare; those that it does not wrap want the tensors themselves.
+    """
+    torchs = {operator: getattr(formula, "__wrapped__", None) for operator, formula in flop_registry.items()}
+    raw = {operator: partial(_of_tensors, flop_registry[operator]) for operator, bare in torchs.items() if bare is None}
+    shaped = {operator: partial(_of_shapes, bare) for operator, bare in {**torchs, **FORMULAS}.items() if bare is not None}
+    return {**raw, **shaped}
+
+
+def _of_tensors(formula: Any, result: Any, args: Any, kwargs: Any) -> int:
+    return int(formula(*args, **kwargs, out_val=result))
+
+
+def _of_shapes(formula: Any, result: Any, args: Any, kwargs: Any) -> int:
+    return int(formula(*map(_shape, args), **{name: _shape(value) for name, value in kwargs.items()}, out_shape=_shape(result)))
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.shape
+    return type(value)(map(_shape, value)) if type(value) in (list, tuple) else value
 
 
 @cache
