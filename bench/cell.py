@@ -33,7 +33,7 @@ from paragone.bench.sampling import SWEEP, time_sampling
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.bench.spending import audit, counter_of, sampling_costs, sampling_utilisation, spent, training_costs
 from paragone.bench.train import batches, train
-from paragone.bench.twin import EmptyTwin, is_twin
+from paragone.bench.twin import AGAIN, EmptyTwin, is_twin
 from paragone.models import Contender, registered
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
@@ -150,11 +150,15 @@ class _ContenderCell:
                 self.report.measurements(found)
 
     def run_empty(self) -> None:
-        """The way of a cell without its contender's work, for the peaks of its phases: one look, and one set of samples."""
+        """The way of a cell without its contender's work, for the peaks of its phases: one look, samples judged, samples again."""
         self._build_and_train()
-        self._draw(self.job.judged[0])
-        for phase in ("evaluate", "sample"):
-            self.report.measurements(self.profile.measurements(phase, self.job.judged[0] if phase == "sample" else ""))
+        sampler = self.job.judged[0]
+        levels = self._draw(sampler, "sample")
+        self._measure(levels, sampler)
+        self._draw(sampler, AGAIN)
+        self.report.measurements(self.profile.measurements("evaluate"))
+        for name in ("sample", AGAIN):
+            self.report.measurements(self.profile.measurements("sample", name))
 
     def _build_and_train(self) -> None:
         self.report.phase("build")
@@ -249,18 +253,24 @@ class _ContenderCell:
         except TooSlow as error:
             self.report.facts(owed_reason={sampler: str(error)})
             return
-        levels = self._draw(sampler)
-        self.report.measurements(sampling_costs(self.profile, sampler, n) if base else [])
+        levels = self._draw(sampler, sampler)
+        twin = "sample" if sampler == self.job.judged[0] else AGAIN
+        self.report.measurements(sampling_costs(self.profile, sampler, n, twin) if base else [])
         self.report.samples(sampler, levels, self.dataset.level_count)
+        self._measure(levels, sampler)
+
+    def _measure(self, levels: Levels, sampler: str) -> None:
         self.report.phase("measure")
         self.profile.start("evaluate")
-        self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=base))
-        self.profile.stop()
+        try:
+            self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=self.job.is_base))
+        finally:
+            self.profile.stop()
 
-    def _draw(self, sampler: str) -> Levels:
-        """The samples that are judged, drawn in a phase of their own."""
+    def _draw(self, sampler: str, name: str) -> Levels:
+        """The samples that are judged, drawn in a phase of their own that is called by this name."""
         self.profile.settle_memory()
-        self.profile.start("sample", sampler)
+        self.profile.start("sample", name)
         try:
             return self.looks.levels(self.job.evaluation.samples, seed_of(self.job.cell.seed, "sample"), sampler)
         finally:

@@ -60,10 +60,11 @@ class CellProfile:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def measurements(self, phase: str, sampler: str = "") -> list[Measurement]:
-        """What was read in a phase, with its peak memory less the empty twin's."""
+    def measurements(self, phase: str, sampler: str = "", twin: str = "") -> list[Measurement]:
+        """What was read in a phase, with its peak memory less the empty twin's in that phase, or in the one called `twin`."""
         found = self._profiler.measurements(phase, sampler)
-        return [row for m in found for row in ((m, self._net(phase, m)) if m.metric == f"{phase}_peak_rss_bytes" else (m,))]
+        gross = f"{phase}_peak_rss_bytes"
+        return [row for m in found for row in ((m, self._net(m, twin or phase)) if m.metric == gross else (m,))]
 
     def seconds(self, phase: str) -> float:
         """Seconds of a phase's windows."""
@@ -99,8 +100,8 @@ class CellProfile:
         """End what runs beside the cell."""
         self._profiler.close()
 
-    def _net(self, phase: str, gross: Measurement) -> Measurement:
-        metric = f"{phase}_peak_rss_net_bytes"
+    def _net(self, gross: Measurement, phase: str) -> Measurement:
+        metric = gross.metric.replace("_rss_", "_rss_net_")
         twin = self._twin.get(phase)
         value, source = None, gross.source
         if gross.value is not None and twin is None:

@@ -58,10 +58,10 @@ def training_costs(meter: Meter, profile: CellProfile) -> list[Measurement]:
     ]
 
 
-def sampling_costs(profile: CellProfile, sampler: str, items: int) -> list[Measurement]:
-    """Memory and processor time of drawing the judged samples, and energy an item."""
+def sampling_costs(profile: CellProfile, sampler: str, items: int, twin: str) -> list[Measurement]:
+    """Memory (over that of the empty twin's phase) and processor time of drawing the judged samples, and energy an item."""
     found = []
-    for m in profile.measurements("sample", sampler):
+    for m in profile.measurements("sample", sampler, twin):
         if m.metric == "sample_joules" and m.value is not None:
             m = m.model_copy(update={"value": m.value / items, "source": f"{m.source}, over {items} items", "n": items})
         found.append(m)

@@ -59,7 +59,7 @@ def test_memory_of_each_phase_is_its_own(records):
 
 def test_the_twin_stands_in_the_manifest(records):
     twin = read_manifest(records[1]).twins["digits"]
-    assert set(twin) == {"train", "evaluate", "sample"}
+    assert set(twin) == {"train", "evaluate", "sample", "sample again"}
     record = records[0]["holds-memory"]
     assert values(record)["train_peak_rss_bytes"] - twin["train"] == values(record)["train_peak_rss_net_bytes"]
 
