@@ -87,14 +87,14 @@ class Counting:
     """Which updates are counted, and what an update is charged that is not.
 
     `PERIOD` consecutive updates are counted in each stage and again each `EVERY` of progress, but never more than every other
-    update; updates in between are charged the mean of the last ones counted, which is exact for a contender of constant work. On
-    an axis of time a stage begins with `PERIOD` plain updates, or with those of its first `EVERY` of progress where that is fewer:
-    they say what a counted one is charged. Elsewhere it begins with the counted ones, so that a budget in flops is exact from
-    its first update.
+    update; updates in between are charged the mean of the last ones counted, which is exact for a contender of constant work. A
+    stage begins with `PERIOD` plain updates, or with those of its first `EVERY` of progress where that is fewer: they say what
+    time a counted one is charged. On the axis of flops it begins with the counted ones, so that the budget is exact from its first
+    update; those first ones are charged the time that they took.
     """
 
     def __init__(self, plain_first: bool) -> None:
-        self.plain_first = plain_first
+        self._plain_first = plain_first
         self._total = 0.0
         self._stage: str | None = None
         self._block: list[int] = []
@@ -113,7 +113,7 @@ class Counting:
             return True
         if self._mean is None:
             enough = self._since_block >= PERIOD or (self._since_block > 0 and progress >= self._next)
-            return enough or not self.plain_first
+            return enough or not self._plain_first
         return progress >= self._next and self._since_block >= PERIOD
 
     def counted(self, counted: Counted, progress: float) -> None:
@@ -183,7 +183,7 @@ class Meter:
         if budget.axis == "joules" and energy is None:
             raise ValueError("a budget in joules needs a counter of energy")
         self.budget, self.energy = budget, energy
-        self.counting = Counting(plain_first=budget.axis in ("seconds", "joules"))
+        self.counting = Counting(plain_first=budget.axis != "flops")
         self.steps = self.samples = 0
         self.seconds = self.last_update = 0.0
         self.plain_s, self.plain_steps = 0.0, 0
@@ -191,7 +191,6 @@ class Meter:
         self._stage: str | None = None
         self._running_since: float | None = None
         self._recent_s: deque[float] = deque(maxlen=PERIOD)
-        self._unsettled: list[float] = []
         self._joules: float | None = None if energy is None else 0.0
         self._joules_before: float | None = None
         self._window_s = self._window_charged_s = 0.0
@@ -199,7 +198,6 @@ class Meter:
     def due(self, stage: str) -> bool:
         """Whether the next update, in this stage, is to be counted."""
         if stage != self._stage:
-            self._settle()
             self._recent_s.clear()
             self._stage = stage
         return self.counting.due(stage, self.progress)
@@ -224,13 +222,16 @@ class Meter:
         began, before = self.progress, self.spent
         now = self._clock()
         elapsed_s, self._running_since = now - self._running_since, now
-        charged_s = self._charge(elapsed_s) if counted is None else self._charge_counted(elapsed_s)
+        charged_s = elapsed_s if counted is None or not self._recent_s else median(self._recent_s)
         self.seconds += charged_s
         self._window_s += elapsed_s
         self._window_charged_s += charged_s
         self.steps += 1
         self.samples += samples
         if counted is None:
+            self._recent_s.append(elapsed_s)
+            self.plain_s += elapsed_s
+            self.plain_steps += 1
             self.counting.plain()
         else:
             self.counting.counted(counted, began)
@@ -239,11 +240,6 @@ class Meter:
         elif self.energy is not None and self._window_s >= self.energy.tick_s:
             self._read_energy()
             self.last_update = self.spent - before
-
-    def settle(self) -> None:
-        """Training has ended: counted updates without plain ones before them are charged as those after them."""
-        self.pause()
-        self._settle()
 
     @property
     def joules(self) -> float | None:
@@ -274,26 +270,6 @@ class Meter:
     def overrun(self) -> float:
         """Spent beyond the budget, in the unit of its axis."""
         return max(0.0, self.spent - self.budget.amount)
-
-    def _charge(self, elapsed_s: float) -> float:
-        self._recent_s.append(elapsed_s)
-        self.plain_s += elapsed_s
-        self.plain_steps += 1
-        if len(self._recent_s) == PERIOD:
-            self._settle()
-        return elapsed_s
-
-    def _charge_counted(self, elapsed_s: float) -> float:
-        if len(self._recent_s) == PERIOD or (self.counting.plain_first and self._recent_s):
-            return median(self._recent_s)
-        self._unsettled.append(elapsed_s)
-        return elapsed_s
-
-    def _settle(self) -> None:
-        """Counted updates at the very beginning, on axes other than time, were charged as they were: correct that."""
-        if self._unsettled and self._recent_s:
-            self.seconds += len(self._unsettled) * median(self._recent_s) - sum(self._unsettled)
-        self._unsettled.clear()
 
     def _read_energy(self) -> None:
         """Add what was used since the last reading, less the part that counting took."""

@@ -96,7 +96,7 @@ def train(
                 check_parameters(contender, meter.steps)
                 watcher.at_share(pending.pop(0))
             meter.resume()
-    meter.settle()
+    meter.pause()
 
 
 def _switch(due: bool, meter: Meter, watcher: Watcher) -> bool:

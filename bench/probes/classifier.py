@@ -114,7 +114,7 @@ def taught(classifier: Classifier, lesson: Lesson) -> Meter:
         x, labels = next(stream)
         _, counted = finished(partial(classifier.update, x, labels, meter.progress), count, lesson.device)
         meter.count(len(x), counted)
-    meter.settle()
+    meter.pause()
     return meter
 
 
