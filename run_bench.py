@@ -27,7 +27,7 @@ def run(
     suite: Annotated[str, typer.Argument(help="A suite's name, or a TOML file.")] = "quick",
     add: Annotated[list[Path] | None, typer.Option(help="FILE.py with contenders of your own; repeat it for more.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Exactly these contenders; repeat it for more.")] = None,
-    budget: Annotated[str | None, typer.Option(help='Train budget: "20 s", "2000 steps", "512k samples".')] = None,
+    budget: Annotated[str | None, typer.Option(help='"20 s", "2000 steps", "512k samples", "3e12 flops", "200 J".')] = None,
     parameters: Annotated[int | None, typer.Option(help="Parameter budget of each contender.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Seeds 0 to N-1.")] = None,
     data: Annotated[str | None, typer.Option(help="Your own images: a folder or an npz, instead of the suite's.")] = None,

@@ -50,6 +50,11 @@ def outermost(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Mod
             yield f"{prefix}{name}", child
 
 
+def is_compiled(contender: Contender) -> bool:
+    """Whether any of its networks is to be compiled at its calls, or has been."""
+    return any(module._compiled_call_impl is not None for module in contender.modules())
+
+
 @contextmanager
 def clear_failures(name: str) -> Iterator[None]:
     """Around updates and sampling of a compiled contender `name`: torch's errors become one line with the remedy.

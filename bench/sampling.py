@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from paragone.bench.compilation import uncompiled
+from paragone.bench.compilation import is_compiled, uncompiled
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.precision import FLOAT32, Precision
 from paragone.bench.profile.clock import now_s
@@ -109,8 +109,11 @@ def time_sampling(
         once = partial(contender.sample, 1, torch.Generator(device).manual_seed(0), sampler=sampler)
         with numbers.scope():
             counted = _count_work(once, contender, device)
+        compiled = is_compiled(contender)
+        if compiled:  # what was counted ran uncompiled: no warm-up
+            call(1)
         latencies = _repeat(lambda: call(1), limit_s / 8)
-        batch, rates = _best_rate(call, median(latencies), limit_s, sweep)
+        batch, rates = _best_rate(call, median(latencies), limit_s, sweep, first_counts=not compiled)
     return [
         Measurement(metric="sample_latency_s", value=median(latencies), unit="s", sampler=sampler, repeats=tuple(latencies),
                     n=1, source=f"perf_counter, median of {len(latencies)}, one item"),
@@ -128,10 +131,13 @@ def _repeat(call: Callable[[], float], limit_s: float, at_least: int = 1, at_mos
     return seconds
 
 
-def _best_rate(call: Callable[[int], float], latency_s: float, limit_s: float, sweep: Sequence[int]) -> tuple[int, list[float]]:
+def _best_rate(
+    call: Callable[[int], float], latency_s: float, limit_s: float, sweep: Sequence[int], first_counts: bool
+) -> tuple[int, list[float]]:
     """Best batch size of the sweep and its items a second, repeated within the limit.
 
-    The first call at a size pays for allocations: where it was short, a second one decides.
+    The first call at a size pays for allocations, and for compilation (`first_counts` False): where it was short, or that is so, a
+    second one decides.
     """
     started = time.perf_counter()
     seconds = {1: [latency_s]}
@@ -142,7 +148,7 @@ def _best_rate(call: Callable[[int], float], latency_s: float, limit_s: float, s
         if time.perf_counter() - started + predicted_s > limit_s:
             break
         first_s = call(size)
-        seconds[size] = [call(size)] if first_s < limit_s / 20 else [first_s]
+        seconds[size] = [first_s] if first_counts and first_s >= limit_s / 20 else [call(size)]
     best = max(seconds, key=lambda size: size / seconds[size][-1])
     left_s = limit_s - (time.perf_counter() - started)
     seconds[best] += _repeat(lambda: call(best), left_s, at_least=1 if seconds[best][-1] < limit_s / 4 else 0, at_most=10)

@@ -18,6 +18,8 @@ from paragone.bench.judge.claims import CLAIMS, Claim
 from paragone.bench.records import Cell, Frozen
 from paragone.bench.variants import StabilityKeys, learning_rate_variant
 
+COMPILE_S = 600.0
+"""Seconds more that a cell may take where its networks are compiled."""
 EVALUATIONS = 16
 """Points that the curve of a run needs where its stability is measured."""
 FOLDER = Path(__file__).parent / "suites"
@@ -161,7 +163,7 @@ class Suite(Frozen):
         """Seconds after which a cell is ended from outside."""
         budget = Budget.parse(self.budget.train)
         default = 120 + 3 * budget.amount if budget.axis == "seconds" else 600.0
-        return self.cell_timeout_s or default
+        return self.cell_timeout_s or default + (COMPILE_S if self.training.compile else 0.0)
 
     def cells(self) -> list[Cell]:
         """Seeds in the outer loop; contenders, variants and references shuffled within each, by a generator of the seed."""

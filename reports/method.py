@@ -14,7 +14,7 @@ _METHOD = """
 Widths were solved for {parameters} trained parameters, within 10 %.
 
 The clock counts updates with the batch they need, compilation and warm-up included, and stands still during evaluation; it is
-read after every update.
+read after every update, and an update whose flops are counted is charged the time of those before it.
 
 Each cell ran in a process of its own, seeds in the outer loop and contenders shuffled within each seed; times count only where
 nothing disturbed the cell and a fixed workload around it ran within a factor {bound} of the run's median.
