@@ -18,7 +18,6 @@ from itertools import accumulate
 from typing import ParamSpec
 
 import torch
-from torch.autograd import ProfilerConfig, ProfilerState, _disable_profiler_legacy, _enable_profiler_legacy
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,9 @@ def _on_cuda(call: Callable[[], object], device: torch.device) -> Held:
 
 
 def _on_host(call: Callable[[], object]) -> Held:
+    # Imported here: a torch without these private names costs this measure alone.
+    from torch.autograd import ProfilerConfig, ProfilerState, _disable_profiler_legacy, _enable_profiler_legacy
+
     # The profiler without Kineto: it keeps the order of events, and writes nothing into the cell's log.
     experimental = torch._C._profiler._ExperimentalConfig()
     usual = torch.get_num_threads()
