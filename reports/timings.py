@@ -130,7 +130,7 @@ def _speed(run: Run) -> str:
 def _overhead(run: Run) -> str:
     """What profiling itself cost at the most."""
     rows = (("profile_thread_share", "its sampling thread {} of a cell", style.percent),
-            ("profile_boundary_s", "the boundary of a phase {}", style.seconds))  # fmt: skip
+            ("profile_boundary_s", "an ordinary boundary of a phase {}", style.seconds))  # fmt: skip
     told = []
     for metric, words, written in rows:
         values = [m.value for r in run.records for m in r.measurements if m.metric == metric and m.value is not None]

@@ -167,7 +167,7 @@ _METRICS = (
            "time of a fixed matrix product and a fixed convolution; repeats are before, after", ""),
     Metric("profile_thread_share", "sampling thread", "cost", "share", "none", "identity", "the whole cell",
            "the thread's own time over the cell's", ""),
-    Metric("profile_boundary_s", "phase boundary", "cost", "s", "none", "identity", "the whole cell", "perf_counter, longest", ""),
+    Metric("profile_boundary_s", "phase boundary", "cost", "s", "none", "identity", "the whole cell", "perf_counter, median", ""),
     *(metric for phase, words in (("train", "training"), ("sample", "sampling"), ("evaluate", "evaluation"))
       for metric in _in_phase(phase, words)),
     Metric("train_own_memory_bytes", "own memory in training", "memory", "bytes", "lower", "log", "the cell's process",

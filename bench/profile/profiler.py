@@ -12,6 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import median
 
 from paragone.bench.profile.readings import Doubt, Reading, Source, combined
 from paragone.bench.records import Measurement
@@ -63,16 +64,16 @@ class Profiler:
         return [doubt for source in self._sources for doubt in source.doubts()]
 
     def overhead(self) -> list[Measurement]:
-        """What profiling cost: the sampling thread's share of the time since the start, and the longest phase boundary."""
+        """What profiling cost: the sampling thread's share of the time since the start, and a phase boundary."""
         thread_s = self._thread.spent_s if self._thread else 0.0
         words = f"the sampling thread's own time at {1 / INTERVAL_S:g} Hz" if self._thread else "no source here needs a thread"
         share = thread_s / (time.perf_counter() - self._made_s)
-        boundary_s, many = max(self._boundaries_s, default=0.0), len(self._boundaries_s)
+        took = self._boundaries_s or [0.0]
         return [
             Measurement(metric="profile_thread_share", value=share, unit="share", source=words),
             Measurement(
-                metric="profile_boundary_s", value=boundary_s, unit="s",
-                source=f"longest of {many} phase boundaries, synchronisation apart",
+                metric="profile_boundary_s", value=median(took), unit="s",
+                source=f"median of {len(took)} phase boundaries, synchronisation apart; the longest took {1e3 * max(took):.2g} ms",
             ),
         ]  # fmt: skip
 

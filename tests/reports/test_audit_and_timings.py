@@ -106,7 +106,7 @@ def test_the_cost_of_profiling_is_its_largest(tmp_path: Path):
         return r.model_copy(update={"measurements": (*r.measurements, *extra)})
 
     told = timings.summary(load(written(tmp_path, profiled)))[-1].replace(style.THIN, " ")
-    assert told == "Profiling took at most: its sampling thread 0.30 % of a cell and the boundary of a phase 200 µs."
+    assert told == "Profiling took at most: its sampling thread 0.30 % of a cell and an ordinary boundary of a phase 200 µs."
 
 
 def test_records_without_timing_know_nothing_of_the_machine(tmp_path: Path):
