@@ -7,24 +7,12 @@ from paragone.bench.budget import PERIOD, Budget, Meter
 from paragone.bench.profile.flops import FlopCount
 from paragone.bench.train import batches, train
 from paragone.models import DataSpec, registered
+from tests.watchers import Nobody
 
 CPU = torch.device("cpu")
 SPEC = DataSpec("image", (1, 8, 8), levels=17)
 BATCH = 16
 UPDATES = 60
-
-
-class Nobody:
-    """A watcher that does nothing."""
-
-    def at_share(self, share):
-        pass
-
-    def heartbeat(self, meter):
-        pass
-
-    def counting(self, begins):
-        pass
 
 
 @pytest.mark.parametrize("name", [name for name, cls in registered().items() if "image" in cls.modalities])

@@ -13,6 +13,7 @@ from paragone.bench.budget import Budget, EnergyLost, Meter
 from paragone.bench.sampling import draw, evaluation, time_sampling
 from paragone.bench.train import Diverged, InvalidOutput, batches, train
 from paragone.models import Contender, DataSpec
+from tests.watchers import Nobody
 
 SPEC = DataSpec("image", (1, 4, 4), levels=17)
 CPU = torch.device("cpu")
@@ -48,17 +49,11 @@ class Mean(Contender):
         return self.net(torch.randn(n, 3, generator=generator)).view(n, 1, 4, 4)
 
 
-class Looking:
-    """A watcher that calls `look` at each share and notes when updates are counted."""
+class Looking(Nobody):
+    """A watcher that calls `look` at each share."""
 
     def __init__(self, look):
-        self.at_share, self.switches = look, []
-
-    def heartbeat(self, meter):
-        pass
-
-    def counting(self, begins):
-        self.switches.append(begins)
+        self.at_share = look
 
 
 def run(contender, budget, shares=(), at_share=lambda share: None, energy=None):

@@ -14,6 +14,7 @@ from paragone.bench.data.dataset import to_unit
 from paragone.bench.sizing import solve_width
 from paragone.bench.train import batches, train
 from paragone.models import Batch, Contender, registered
+from tests.watchers import Nobody
 
 CONTENDERS = [name for name, cls in registered().items() if cls.__module__.startswith("paragone.models.")]
 CPU = torch.device("cpu")
@@ -71,19 +72,6 @@ class TwoMilliseconds(Contender):
 
     def sample(self, n, generator, condition=None, sampler=None):
         raise NotImplementedError
-
-
-class Nobody:
-    """A watcher that does nothing."""
-
-    def at_share(self, share):
-        pass
-
-    def heartbeat(self, meter):
-        pass
-
-    def counting(self, begins):
-        pass
 
 
 def own_share(x):
