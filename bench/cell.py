@@ -28,6 +28,7 @@ from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.references import REFERENCES
 from paragone.bench.precision import precision
 from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_probes
+from paragone.bench.profile.memory import release_freed
 from paragone.bench.records import Measurement
 from paragone.bench.sampling import SWEEP, time_sampling
 from paragone.bench.sizing import outside_budget, solve_width
@@ -225,8 +226,11 @@ class _ContenderCell:
         if share < 1.0:
             self.report.measurements(spent(self.meter, share, self.profile.energy))
         self.report.measurements(self.looks.at(share))
+        self.profile.stop()
         self.report.phase("train")
-        self._resume()
+        if share < 1.0:
+            release_freed()  # what a look leaves in the heap is no part of training
+            self._resume()
 
     def heartbeat(self, meter: Meter) -> None:
         """Training goes on."""
