@@ -88,7 +88,24 @@ def sentences(run: Run) -> list[str]:
         parameters=f"about {style.count(float(given['parameters']))}" if given.get("parameters") else "equally many",
         items=style.names([style.count(n) for n in items]) or "equally many",
     )
-    return [style.line(sentence, 600) for sentence in filled.strip().split("\n\n")]
+    return [style.line(sentence, 600) for sentence in (*filled.strip().split("\n\n"), *_numbers(run))]
+
+
+def _numbers(run: Run) -> list[str]:
+    """Who computed in which number format, and whether networks were compiled, where the suite asks for other than the usual."""
+    asked = run.manifest.suite.get("training")
+    given = asked if isinstance(asked, dict) else {}
+    told = []
+    if given.get("precision", "float32") != "float32":
+        formats: dict[str, list[str]] = {}
+        for record in run.records:
+            if record.audit is not None and record.cell.contender not in formats.setdefault(record.precision, []):
+                formats[record.precision].append(record.cell.contender)
+        used = "; ".join(f"{style.names(names)} in {words}" for words, names in formats.items())
+        told.append(f"Updates and sampling computed in the number format that a contender allows: {used}.")
+    if given.get("compile"):
+        told.append("Networks were compiled by torch.compile at their first call, and the time it took is training time.")
+    return told
 
 
 def definitions(run: Run) -> list[Metric]:

@@ -6,6 +6,7 @@ import pytest
 
 from paragone.bench.records import Measurement
 from paragone.reports import audit, style, timings, write_report
+from paragone.reports.method import sentences
 from paragone.reports.run import load
 from tests.builders import CONTENDERS, QUIET_S, make_run, with_timing
 from tests.reports.folders import built, suited, write_folder
@@ -115,3 +116,14 @@ def test_records_without_timing_know_nothing_of_the_machine(tmp_path: Path):
     assert timings.figure(run) is None
     assert timings.seconds_note(run) == ""
     write_report(run.folder)
+
+
+def test_number_formats_are_told_where_the_suite_asks_for_others(tmp_path):
+    manifest, records = make_run(2)
+    asked = manifest.model_copy(update={"suite": {**manifest.suite, "training": {"precision": "bfloat16", "compile": True}}})
+    refused = "float32: the contender does not allow bfloat16"
+    used = [r.model_copy(update={"precision": refused if r.cell.contender == "realnvp" else "bfloat16"}) for r in records]
+    told = sentences(load(write_folder(tmp_path / "a", asked, used, samples=False)))
+    assert f"realnvp in {refused}" in told[-2]
+    assert "dcgan" in told[-2].split(" in bfloat16")[0]
+    assert "compiled" in told[-1]
