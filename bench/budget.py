@@ -91,15 +91,17 @@ class Counting:
     stage begins with `PERIOD` plain updates, or with those of its first `EVERY` of progress where that is fewer: they say what
     time a counted one is charged. On the axis of flops it begins with the counted ones, so that the budget is exact from its first
     update; those first ones are charged the time that they took.
+
+    Attributes:
+        stage: the stage of the last update that was asked about.
     """
 
     def __init__(self, plain_first: bool) -> None:
         self._plain_first = plain_first
         self._total = 0.0
-        self._stage: str | None = None
+        self.stage: str | None = None
         self._block: list[int] = []
         self._mean: float | None = None
-        self._waiting = 0
         self._since_block = 0
         self._next = 0.0
         self._missed: tuple[str, int] | None = None
@@ -107,7 +109,7 @@ class Counting:
 
     def due(self, stage: str, progress: float) -> bool:
         """Whether the next update, in this stage and at this progress, is to be counted."""
-        if stage != self._stage:
+        if stage != self.stage:
             self._enter(stage, progress)
         if self._block:
             return True
@@ -130,10 +132,7 @@ class Counting:
     def plain(self) -> None:
         """An update has not been counted."""
         self._since_block += 1
-        if self._mean is None:
-            self._waiting += 1
-        else:
-            self._total += self._mean
+        self._total += self._mean or 0.0
 
     @property
     def flops(self) -> float | None:
@@ -147,7 +146,7 @@ class Counting:
     @property
     def status(self) -> str:
         """Why there are no flops."""
-        stage, updates = self._missed or (self._stage, self._waiting)
+        stage, updates = self._missed or (self.stage, self._waiting)
         return f"too short: the {updates} updates of stage {stage!r} ended before any was counted"
 
     @property
@@ -155,17 +154,22 @@ class Counting:
         """Mean share of operators' seconds that is spent in counted operators; None where nothing told it."""
         return fmean(self._time_shares) if self._time_shares else None
 
+    @property
+    def _waiting(self) -> int:
+        """Plain updates of this stage that are charged once its first ones have been counted."""
+        return self._since_block if self._mean is None else 0
+
     def _enter(self, stage: str, progress: float) -> None:
         self._close_block()
-        if self._waiting and self._stage is not None:
-            self._missed = self._missed or (self._stage, self._waiting)
-        self._stage, self._mean, self._waiting, self._since_block, self._next = stage, None, 0, 0, progress + EVERY
+        if self._waiting and self.stage is not None:
+            self._missed = self._missed or (self.stage, self._waiting)
+        self.stage, self._mean, self._since_block, self._next = stage, None, 0, progress + EVERY
 
     def _close_block(self) -> None:
         if self._block:
-            self._mean = fmean(self._block)
-            self._total += self._waiting * self._mean
-            self._block, self._waiting, self._since_block = [], 0, 0
+            mean = fmean(self._block)
+            self._total += self._waiting * mean
+            self._mean, self._block, self._since_block = mean, [], 0
 
 
 class Meter:
@@ -188,7 +192,6 @@ class Meter:
         self.seconds = self.last_update = 0.0
         self.plain_s, self.plain_steps = 0.0, 0
         self._clock = clock
-        self._stage: str | None = None
         self._running_since: float | None = None
         self._recent_s: deque[float] = deque(maxlen=PERIOD)
         self._joules: float | None = None if energy is None else 0.0
@@ -197,9 +200,8 @@ class Meter:
 
     def due(self, stage: str) -> bool:
         """Whether the next update, in this stage, is to be counted."""
-        if stage != self._stage:
+        if stage != self.counting.stage:
             self._recent_s.clear()
-            self._stage = stage
         return self.counting.due(stage, self.progress)
 
     def resume(self) -> None:

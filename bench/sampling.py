@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.overrides import TorchFunctionMode
 
-from paragone.bench.compilation import is_compiled, uncompiled
+from paragone.bench.compilation import is_compiled
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.precision import FLOAT32, Precision
 from paragone.bench.profile.clock import now_s
@@ -173,7 +173,7 @@ def _count_work(call: Callable[[], Any], contender: Contender, device: torch.dev
     touched = _TouchedParameters(contender)
     hooks = register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)
     try:
-        with uncompiled(), touched, FlopCount(device) as counted:
+        with touched, FlopCount(device) as counted:
             call()
     finally:
         for hook in hooks:

@@ -14,9 +14,10 @@ from statistics import median
 import torch
 import torch.nn.functional as F
 
+from paragone.bench.judge.timings import CONTROL_BOUND
 from paragone.bench.profile.clock import now_s
 
-BOUND = 1.25
+BOUND = CONTROL_BOUND
 """Factor between two runs of the workload beyond which the times between them, or those of two cells, are not compared."""
 EACH_S = 0.05
 FEWEST = 3

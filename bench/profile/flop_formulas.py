@@ -233,4 +233,4 @@ FORMULAS: dict[Any, Callable[..., int]] = {
     aten._fft_r2c: _fourier_of_real,
     aten._fft_c2r: _fourier_to_real,
 }
-"""Formula of an operator, for `FlopCounterMode(custom_mapping=...)`, where they take precedence over torch's own."""
+"""Formula of an operator; they take precedence over torch's own (flops.py)."""

@@ -32,6 +32,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from paragone.bench.compilation import uncompiled
 from paragone.bench.profile.clock import now_s
 from paragone.bench.profile.flop_formulas import FORMULAS
 
@@ -60,7 +61,7 @@ class FlopCount:
 
     def __enter__(self) -> Self:
         with ExitStack() as entering:
-            entering.enter_context(torch.compiler.set_stance("force_eager"))
+            entering.enter_context(uncompiled())
             entering.enter_context(sdpa_kernel(SDPBackend.MATH))
             entering.enter_context(_no_fused_transformers())
             entering.enter_context(self._mode)

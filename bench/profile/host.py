@@ -13,11 +13,11 @@ from paragone.bench.profile.answers import ABSENT, NO_PERMISSION, Answer
 from paragone.bench.profile.capability import Capability, from_answer, from_reading, known
 from paragone.bench.profile.counter import EnergyMeter
 from paragone.bench.profile.machine import cpu_model, usable_cores
+from paragone.bench.profile.memory import peak_mark
 from paragone.bench.profile.processor import LoadWatch
 from paragone.bench.profile.rapl import rapl_meter
 from paragone.bench.profile.readings import OK
 
-CLEAR = Path("/proc/self/clear_refs")
 FREQUENCY = Path("/sys/devices/system/cpu/cpu0/cpufreq")
 _LINUX = "run on Linux with /proc mounted"
 
@@ -48,17 +48,6 @@ class HostWatch:
             from_answer("clock_governor", _governor(), "", {ABSENT: "run on a machine, not a virtual one, with cpufreq"}),
             known("timer_step", timer_step_s(), "s"),
         )
-
-
-def peak_mark(clear: Path = CLEAR) -> Answer[str]:
-    """Whether the mark of peak memory can be reset for each phase (proc(5)); else the resident set is polled."""
-    try:
-        clear.write_text("5")
-    except FileNotFoundError:
-        return None, ABSENT
-    except OSError:
-        return None, NO_PERMISSION
-    return "reset at each phase", OK
 
 
 def timer_step_s(readings: int = 2000) -> float:

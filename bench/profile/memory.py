@@ -13,20 +13,32 @@ from pathlib import Path
 
 import psutil
 
-from paragone.bench.profile.readings import Reading, Source
+from paragone.bench.profile.answers import ABSENT, NO_PERMISSION, Answer
+from paragone.bench.profile.readings import OK, Reading, Source
 
 POLL_S = 0.01
 _STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
+CLEAR = Path("/proc/self/clear_refs")
 _STATM = Path("/proc/self/statm")
+
+
+def peak_mark(clear: Path = CLEAR) -> Answer[str]:
+    """Reset the mark of peak memory (proc(5)), or say why it cannot be: the resident set is then polled."""
+    try:
+        clear.write_text("5")
+    except FileNotFoundError:
+        return None, ABSENT
+    except OSError:
+        return None, NO_PERMISSION
+    return "reset at each phase", OK
 
 
 class PeakMark:
     """The highest resident set in bytes since `reset`, by the kernel's mark or, where it cannot be reset, by polling."""
 
-    def __init__(self, clear: Path = _CLEAR) -> None:
+    def __init__(self, clear: Path = CLEAR) -> None:
         self._clear = clear
-        self._poller = None if _written(clear) else _Poller()
+        self._poller = None if peak_mark(clear)[1] == OK else _Poller()
 
     @property
     def source(self) -> str:
@@ -36,7 +48,7 @@ class PeakMark:
     def reset(self) -> None:
         """Forget what was before."""
         if self._poller is None:
-            _written(self._clear)
+            peak_mark(self._clear)
         else:
             self._poller.reset()
 
@@ -103,11 +115,3 @@ class _Poller:
         pause = threading.Event()
         while not pause.wait(POLL_S):
             self._peak_bytes = max(self._peak_bytes, self._now_bytes())
-
-
-def _written(path: Path) -> bool:
-    try:
-        path.write_text("5")
-    except OSError:
-        return False
-    return True

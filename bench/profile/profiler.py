@@ -52,8 +52,10 @@ class Profiler:
     def measurements(self, phase: str, sampler: str = "") -> list[Measurement]:
         """What was read in the windows of a phase that have ended, and what is read once when it is over."""
         windows = self._windows[phase, sampler]
+        if not windows:
+            return []
         once = [reading for source in self._sources for reading in source.after()]
-        return [reading.measurement(phase, sampler) for reading in (*combined(windows), *once)] if windows else []
+        return [reading.measurement(phase, sampler) for reading in (*combined(windows), *once)]
 
     def seconds(self, phase: str, sampler: str = "") -> float:
         """Seconds of a phase's windows that have ended."""
