@@ -1,0 +1,116 @@
+"""The outcome of a check: the judgement, who knows of which alert, and the exit code.
+
+3  regression    an alert was opened tonight, or its acknowledgement ran out and it is still there, in a kind that fails
+4  not judged    with --strict: some series, or the whole night, could not be judged
+0  else          alerts that stay open are listed, those acknowledged with their date
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from paragone.bench.history.findings import Finding, Judgement
+from paragone.bench.history.life import Acknowledgement, Alert
+from paragone.bench.history.series import Kind
+from paragone.bench.history.watched import KINDS
+
+Verdict = Literal["regression", "not judged", "warming up", "ok"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A judged night as it is told.
+
+    Attributes:
+        acknowledgements: those that are on file, by alert id, whether they still hold or not.
+        fail_on: kinds whose alerts end in exit code 3.
+        strict: what could not be judged ends in exit code 4.
+        skipped: files of the history that could not be read, each with the reason.
+        located: by alert id, the first bad run as seen from the nights since.
+        earlier: runs of the history that lie before this one on this machine.
+    """
+
+    judgement: Judgement
+    acknowledgements: Mapping[str, Acknowledgement] = field(default_factory=dict)
+    fail_on: tuple[Kind, ...] = KINDS
+    strict: bool = False
+    skipped: tuple[str, ...] = ()
+    located: Mapping[str, str] = field(default_factory=dict)
+    earlier: int = 0
+
+    def acknowledgement(self, alert: Alert) -> Acknowledgement | None:
+        """The acknowledgement that holds for this alert tonight."""
+        known = self.acknowledgements.get(alert.id)
+        return known if known is not None and known.holds(self.judgement.night.started) else None
+
+    def expired(self, alert: Alert) -> Acknowledgement | None:
+        """The acknowledgement of this alert that has run out."""
+        known = self.acknowledgements.get(alert.id)
+        return known if known is not None and not known.holds(self.judgement.night.started) else None
+
+    def fails(self, finding: Finding) -> bool:
+        """True where this finding alone ends the check with exit code 3."""
+        alert = finding.alert
+        if alert is None or alert.kind not in self.fail_on or self.acknowledgement(alert) is not None:
+            return False
+        return finding.state == "alert" or (finding.state == "open" and self.expired(alert) is not None)
+
+    @property
+    def failing(self) -> tuple[Finding, ...]:
+        """Findings that end in exit code 3, worst first."""
+        return tuple(f for f in self.judgement.worst_first if self.fails(f))
+
+    @property
+    def standing(self) -> tuple[Finding, ...]:
+        """Alerts that are there and do not fail tonight: open, acknowledged, or of a kind that does not fail; worst first."""
+        return tuple(f for f in self.judgement.worst_first if f.state in ("alert", "open") and not self.fails(f))
+
+    @property
+    def not_judged(self) -> tuple[Finding, ...]:
+        """Series of which nothing could be said."""
+        return tuple(f for f in self.judgement.findings if not f.judged)
+
+    @property
+    def verdict(self) -> Verdict:
+        """The night in two words. A night of which nothing could be judged is no pass."""
+        if self.failing:
+            return "regression"
+        if any(f.judged for f in self.judgement.findings):
+            return "ok"
+        states = {f.state for f in self.judgement.findings}
+        return "warming up" if states == {"warming up"} else "not judged"
+
+    @property
+    def exit_code(self) -> int:
+        """0, 3 or 4."""
+        if self.failing:
+            return 3
+        return 4 if self.strict and (self.not_judged or self.verdict != "ok") else 0
+
+    @property
+    def headline(self) -> str:
+        """One sentence for a title."""
+        night, total = self.judgement.night, len(self.judgement.findings)
+        if night.problem and self.verdict == "not judged":
+            return f"not judged: {night.problem}"
+        if self.verdict == "regression":
+            found = len(self.failing)
+            return f"{found} confirmed regression{'s' if found > 1 else ''} in {total} series"
+        if self.verdict == "warming up":
+            return f"warming up: {self.earlier + 1} of 11 nights of {total} series"
+        if self.verdict == "not judged":
+            return f"not judged: {_reasons(self.not_judged)}"
+        left_out = f"; {len(self.not_judged)} not judged: {_reasons(self.not_judged)}" if self.not_judged else ""
+        standing = f", {len(self.standing)} known" if self.standing else ""
+        return f"no new regression in {total - len(self.not_judged)} series{standing}{left_out}"
+
+
+def _reasons(findings: Sequence[Finding], most: int = 2) -> str:
+    """The commonest reasons, each with its number of series."""
+    counted: dict[str, int] = {}
+    for f in findings:
+        words = f"{f.state} ({f.reason})" if f.reason else f.state
+        counted[words] = counted.get(words, 0) + 1
+    ordered = sorted(counted.items(), key=lambda item: -item[1])
+    told = "; ".join(f"{words} in {n} series" for words, n in ordered[:most])
+    return told + (f"; and {len(ordered) - most} more reasons" if len(ordered) > most else "")

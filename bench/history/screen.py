@@ -1,0 +1,129 @@
+"""The screen: is tonight's value beyond what the nights before let expect? A first look, on which nobody is woken.
+
+    interval   level + t(1 - alpha; n - 1) s sqrt(1 + pi / (2 m)),  level the median of the m reference nights
+    s          1.4826 MAD around each segment's own median over all n nights, or the standard deviation of what is left after
+               clipping at 3 of that, whichever is larger (heavy tails); at least a third of the smallest effect
+    quality    level: mean over nights of the seeds' mean; s: pooled over seeds; sqrt(1 / seeds + 1 / (seeds x distinct nights))
+    suspect    beyond the interval at alpha 2 %, and above the level by more than the smallest effect
+    creep      median of the last ten nights above that of the first ten since the last step by three smallest effects, and beyond
+               the interval of a difference of two such medians at alpha .2 %
+
+pi / 2 is the variance of a median over that of a mean. Where a run is deterministic nights repeat exactly: distinct ones count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.special import stdtrit
+
+from paragone.bench.history.segments import CLIP, LONG, MAD_TO_SD, Array, Segments, first_bad, segment
+from paragone.bench.history.series import Point
+from paragone.bench.history.watched import Watch
+
+ALPHA = 0.02
+"""Chance that a quiet night is looked at again."""
+ALPHA_ALONE = 0.002
+"""The same where the base cannot be run again and two nights must agree."""
+WINDOW = 120
+"""Nights of the past that are read."""
+FLOOR = 1 / 3
+"""Least standard deviation over the smallest effect."""
+CREEP = 3.0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the past says of tonight, all in compared values.
+
+    Attributes:
+        level: reference level; a quiet night lies below `limit` with probability 1 - alpha, below `alarm` at alpha .2 %.
+        floor: `level` less what lies above it at alpha 2 %: below it a night is better than expected.
+        sd: spread of one night around its level, and `n` the nights it was read from.
+        anchor: the first night (index) since the last step, from which creep is measured.
+        values: the past's compared values, oldest first.
+    """
+
+    level: float
+    limit: float
+    alarm: float
+    floor: float
+    sd: float
+    n: int
+    segments: Segments
+    values: Array
+
+    def worse(self, value: float, smallest: float) -> bool:
+        """Suspect: beyond the interval and by more than the smallest effect."""
+        return value > self.limit and value - self.level > smallest
+
+    def better(self, value: float, smallest: float) -> bool:
+        """The same in the other direction."""
+        return value < self.floor and self.level - value > smallest
+
+    def alarming(self, value: float, smallest: float) -> bool:
+        """Beyond the interval that decides where the base cannot be run again."""
+        return value > self.alarm and value - self.level > smallest
+
+    def first_bad(self, tonight: float, smallest: float) -> int:
+        """Index of the likeliest first bad night; `n` is tonight."""
+        return first_bad(np.append(self.values, tonight), self.level, smallest * FLOOR)
+
+
+def baseline(past: Sequence[Point], watch: Watch, explained: Sequence[int] = ()) -> Baseline | None:
+    """What the past's eligible points (oldest first) let expect, None below `LONG` of them.
+
+    `explained` are the indices of points at which a change for the worse was explained.
+    """
+    if len(past) < LONG:
+        return None
+    x = np.array([point.value for point in past], dtype=float)
+    least = watch.smallest * FLOOR
+    alarm_step = quantile(ALPHA_ALONE, x.size - 1) * max(least, _spread(x - np.median(x)))
+    parts = segment(x, least, watch.smallest, alarm_step, explained)
+    if watch.kind == "quality" and min(len(point.replicates) for point in past) > 1:
+        level, sd, degrees, widen = _over_seeds(past, parts.reference, least)
+    else:
+        level, sd = float(np.median(x[parts.reference])), max(least, _spread(_residuals(x, parts)))
+        degrees, widen = x.size - 1, float(np.sqrt(1 + np.pi / 2 / parts.reference.size))
+    half, far = (quantile(alpha, degrees) * sd * widen for alpha in (ALPHA, ALPHA_ALONE))
+    return Baseline(level, level + half, level + far, level - half, sd, x.size, parts, x)
+
+
+def crept(known: Baseline, tonight: float, smallest: float) -> float | None:
+    """How far the last ten nights lie above the first ten since the last step, where that is creep; else None."""
+    since = np.append(known.values, tonight)[known.segments.anchor :]
+    if since.size < 2 * LONG:
+        return None
+    rise = float(np.median(since[-LONG:]) - np.median(since[:LONG]))
+    bound = quantile(ALPHA_ALONE, 2 * LONG - 2) * known.sd * float(np.sqrt(np.pi / LONG))
+    return rise if rise > max(CREEP * smallest, bound) else None
+
+
+@lru_cache(maxsize=1024)
+def quantile(alpha: float, degrees: int) -> float:
+    """Upper quantile of Student's t."""
+    return float(stdtrit(max(1, degrees), 1 - alpha))
+
+
+def _residuals(x: Array, parts: Segments) -> Array:
+    """What is left of x around each segment's own median."""
+    ends = (*parts.starts[1:], x.size)
+    return np.concatenate([x[a:b] - np.median(x[a:b]) for a, b in zip(parts.starts, ends, strict=True)])
+
+
+def _spread(left: Array) -> float:
+    """Robust standard deviation of values around 0."""
+    scale = MAD_TO_SD * float(np.median(np.abs(left)))
+    return max(scale, float(np.clip(left, -CLIP * scale, CLIP * scale).std()))
+
+
+def _over_seeds(past: Sequence[Point], reference: np.ndarray, least: float) -> tuple[float, float, int, float]:
+    """Level, spread of one night, degrees of freedom and widening from the seeds of the reference nights, distinct ones once."""
+    nights = list(dict.fromkeys(past[int(k)].replicates for k in reference))
+    seeds = min(len(night) for night in nights)
+    table = np.array([night[:seeds] for night in nights])
+    degrees = table.shape[0] * (seeds - 1)
+    sd = float(np.sqrt(table.var(axis=1, ddof=1).mean()))
+    return float(table.mean()), max(least, sd / np.sqrt(seeds)), degrees, float(np.sqrt(1 + 1 / table.shape[0]))

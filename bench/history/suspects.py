@@ -1,0 +1,157 @@
+"""Suspects: which base tonight is held against, and what becomes of a suspicion.
+
+first bad   the likeliest beginning of the stretch above the level (segments.first_bad)
+base        the latest reference night at least three nights before it that can be run again: a base that may be bad itself
+            would acquit the culprit
+two nights  where no base can be run again: tonight and one of the two nights before lie beyond the interval at alpha .2 %
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from paragone.bench.history.confirmation import Confirmation
+from paragone.bench.history.findings import Finding
+from paragone.bench.history.life import Alert, How, alert_id
+from paragone.bench.history.screen import FLOOR, WINDOW, Baseline
+from paragone.bench.history.segments import LONG, SHORTEST, first_bad
+from paragone.bench.history.series import Key, Point, Series
+from paragone.bench.history.watched import WATCHED, Watch
+
+FALSE_DISCOVERIES = 0.05
+"""Expected share of false ones among the alerts of a night (Benjamini-Hochberg over all that were run again)."""
+NIGHTS_BEFORE = 2
+"""Of so many nights before tonight one must be alarming too, where the base cannot be run again."""
+
+
+class Laboratory(Protocol):
+    """Who runs cells again."""
+
+    def why_not(self, commit: str) -> str:
+        """Why this commit cannot be run again here, in words; empty where it can."""
+
+    def differences(self, suspects: Sequence["Suspect"], first: int, count: int) -> Mapping[Key, Sequence[float]]:
+        """Compared values of head less base in pairs `first` to `first + count - 1` of each suspect; fewer where re-runs failed."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A series to be confirmed.
+
+    Attributes:
+        tonight, first_bad, last_good: tonight's point, the likeliest first bad one, and the one before that.
+        base: the night whose code head is held against.
+        refusal: why no base can be run again, empty where one can.
+        same_code: tonight's commit is the base's: there is nothing to compare.
+    """
+
+    key: Key
+    known: Baseline
+    tonight: Point
+    first_bad: Point
+    last_good: Point
+    base: Point
+    refusal: str
+    creep: bool = False
+
+    @property
+    def watch(self) -> Watch:
+        """How its metric is watched."""
+        return WATCHED[self.key.metric]
+
+    @property
+    def excess(self) -> float:
+        """Standard deviations by which tonight lies above the level."""
+        return ((self.tonight.value or 0.0) - self.known.level) / self.known.sd
+
+    @property
+    def same_code(self) -> bool:
+        """True where the base can be run again and is what ran tonight."""
+        return not self.refusal and self.base.commit == self.tonight.commit
+
+
+def suspect_of(found: Finding, series: Series, lab: Laboratory | None) -> Suspect:
+    """The suspect of a finding that was screened as `waiting`."""
+    known, tonight = found.known, found.tonight
+    if known is None or tonight is None or tonight.value is None:
+        raise ValueError(f"{found.key.name} was not screened")
+    nights = [*series.eligible[-WINDOW:], tonight]
+    bad = known.first_bad(tonight.value, found.watch.smallest)
+    reference = [int(k) for k in known.segments.reference if k < bad]
+    early = [k for k in reference if k <= bad - SHORTEST] or reference[:1] or [max(0, bad - 1)]
+    base, refusal = nights[early[-1]], "re-runs were not asked for" if lab is None else lab.why_not(nights[early[-1]].commit)
+    for k in reversed(early[-LONG:]) if lab is not None and refusal else ():
+        if not lab.why_not(nights[k].commit):
+            base, refusal = nights[k], ""
+            break
+    return Suspect(found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], base, refusal, found.creep)
+
+
+def settle(found: Finding, suspect: Suspect, series: Series, adjusted_p: float | None) -> Finding:
+    """What becomes of a suspicion that no storm explains; `adjusted_p` is its confirmation's p, corrected over the night."""
+    if suspect.same_code:
+        words = f"the code is that of the last good night ({suspect.base.commit}): what changed lies outside of it"
+        return replace(found, state="refuted", reason=words)
+    if found.confirmation is not None and adjusted_p is not None:
+        return _by_rerun(found, suspect, found.confirmation, adjusted_p)
+    return _by_nights(found, suspect, series)
+
+
+def _by_rerun(found: Finding, suspect: Suspect, again: Confirmation, adjusted_p: float) -> Finding:
+    pairs = len(again.differences)
+    against = f"{pairs} pairs against {suspect.base.commit or suspect.base.run}"
+    if again.decision == "confirmed" and adjusted_p <= FALSE_DISCOVERIES:
+        return replace(found, state="alert", reason=f"confirmed by {against}", alert=_alert(suspect, "re-run", again))
+    if pairs == 0:
+        return replace(found, state="waiting", reason="re-runs failed: see the log")
+    words = "refuted" if again.decision != "undecided" else "not confirmed"
+    return replace(found, state="refuted", reason=f"{words} by {against}")
+
+
+def _by_nights(found: Finding, suspect: Suspect, series: Series) -> Finding:
+    value, smallest = suspect.tonight.value or 0.0, suspect.watch.smallest
+    before = [p.value for p in series.eligible[-NIGHTS_BEFORE:]]
+    twice = suspect.known.alarming(value, smallest) and any(v is not None and suspect.known.alarming(v, smallest) for v in before)
+    if suspect.creep or twice:
+        how: How = "creep" if suspect.creep else "two nights"
+        words = "ten nights lie above the first ten" if suspect.creep else "two of three nights lie beyond the interval"
+        return replace(found, state="alert", reason=f"{words}; {suspect.refusal}", alert=_alert(suspect, how, None))
+    return replace(found, reason=f"a second such night would be an alert; {suspect.refusal}")
+
+
+def _alert(suspect: Suspect, how: How, again: Confirmation | None) -> Alert:
+    value = suspect.tonight.value or 0.0
+    return Alert(
+        id=alert_id(suspect.key, suspect.first_bad.run), series=suspect.key.id, entry=suspect.key.entry,
+        metric=suspect.key.metric, kind=suspect.watch.kind, first_bad=suspect.first_bad.run,
+        first_bad_commit=suspect.first_bad.commit, last_good=suspect.last_good.run, last_good_commit=suspect.last_good.commit,
+        opened=suspect.tonight.run, opened_at=suspect.tonight.started, how=how,
+        base_commit=suspect.base.commit if again is not None else "", level=suspect.known.level, limit=suspect.known.limit,
+        effect=value - suspect.known.level if again is None else again.effect, low=None if again is None else again.low,
+        high=None if again is None else again.high, p=None if again is None else again.p,
+        differences=() if again is None else again.differences, before_raw=_raw_level(suspect), after_raw=suspect.tonight.raw,
+    )  # fmt: skip
+
+
+def _raw_level(suspect: Suspect) -> float | None:
+    """The level in the metric's unit, on a machine as fast as tonight's."""
+    raw, value = suspect.tonight.raw, suspect.tonight.value
+    if raw is None or value is None:
+        return None
+    change = suspect.watch.sign * (suspect.known.level - value)
+    return float(raw * np.exp(change)) if suspect.watch.relative else raw + change
+
+
+def relocate(alert: Alert, points: Sequence[Point]) -> Point | None:
+    """The first bad night as seen from the nights since: the alert's own until three nights more are known.
+
+    `points` are the series' eligible points, oldest first. None where the alert's nights are not among them.
+    """
+    runs = [p.run for p in points]
+    if alert.level is None or alert.opened not in runs:
+        return next((p for p in points if p.run == alert.first_bad), None)
+    end = min(len(points), runs.index(alert.opened) + LONG)
+    x = np.array([p.value for p in points[max(0, end - WINDOW) : end]], dtype=float)
+    return points[max(0, end - WINDOW) + first_bad(x, alert.level, WATCHED[alert.metric].smallest * FLOOR)]
