@@ -81,12 +81,17 @@ def suspect_of(found: Finding, series: Series, lab: Laboratory | None) -> Suspec
     bad = known.first_bad(tonight.value, found.watch.smallest)
     reference = [int(k) for k in known.segments.reference if k < bad]
     early = [k for k in reference if k <= bad - SHORTEST] or reference[:1] or [max(0, bad - 1)]
-    base, refusal = nights[early[-1]], "re-runs were not asked for" if lab is None else lab.why_not(nights[early[-1]].commit)
-    for k in reversed(early[-LONG:]) if lab is not None and refusal else ():
-        if not lab.why_not(nights[k].commit):
-            base, refusal = nights[k], ""
-            break
+    base, refusal = _base([nights[k] for k in early[-LONG:]], lab)
     return Suspect(found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], base, refusal, found.creep)
+
+
+def _base(good: Sequence[Point], lab: Laboratory | None) -> tuple[Point, str]:
+    """The latest of these nights that can be run again, else the latest, and why it cannot."""
+    if lab is None:
+        return good[-1], "re-runs were not asked for"
+    refusals = {point.run: lab.why_not(point.commit) for point in good}
+    able = [point for point in good if not refusals[point.run]]
+    return (able[-1], "") if able else (good[-1], refusals[good[-1].run])
 
 
 def settle(found: Finding, suspect: Suspect, series: Series, adjusted_p: float | None) -> Finding:

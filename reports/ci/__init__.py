@@ -1,0 +1,1 @@
+"""What a check tells others: terminal, Markdown, annotations, JUnit, OpenMetrics, webhook, dashboards; and workflow files."""
