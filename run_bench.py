@@ -35,7 +35,7 @@ def run(
     jobs: Annotated[int, typer.Option(help="Cells at the same time, each on cores of its own.")] = 1,
     out: Annotated[Path | None, typer.Option(help="The run's folder; default results/<suite>-<time>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    cell: Annotated[str | None, typer.Option(help="Run only the cell with this id.")] = None,
+    cell: Annotated[list[str] | None, typer.Option(help="Only the cell with this id, no report; repeat it for more.")] = None,
 ) -> None:
     """Run a suite (default: quick), then write tables, plots and reports."""
     from rich.console import Console
@@ -46,14 +46,17 @@ def run(
 
     options = Options(
         add=tuple(add or ()), only=tuple(only or ()), budget=budget, parameters=parameters, seeds=seeds, data=data,
-        device=device, jobs=jobs, cell=cell,
+        device=device, jobs=jobs, cells=tuple(cell or ()),
     )  # fmt: skip
     try:
         folder, records = run_suite(suite, options, out, resume, tuple(sys.argv[1:]), choose_display(Console()))
     except KeyboardInterrupt:
         print("interrupted. What was finished is kept; go on with --resume", file=sys.stderr)
         raise SystemExit(1) from None
-    _write_report(folder)
+    if cell:
+        print(f"single cells, so no report; write one with: report {folder}")
+    else:
+        _write_report(folder)
     failed = sum(record.status != "ok" for record in records)
     print(f"{failed} of {len(records)} cells failed" if failed else f"all {len(records)} cells ok")
     if all_failed(records):

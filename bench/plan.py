@@ -34,7 +34,7 @@ class Options:
     data: str | None = None
     device: str = "auto"
     jobs: int = 1
-    cell: str | None = None
+    cells: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,11 @@ def make_plan(suite: Suite, options: Options, threads: int, device: str) -> Plan
     for dataset in datasets.values():
         prepare_encoders(dataset)  # trained here, off every clock, where they are not shipped or cached
     jobs = tuple(_job(suite, k, cell, options, threads, device) for k, cell in enumerate(suite.cells()))
-    if options.cell is not None:
-        jobs = tuple(job for job in jobs if job.cell.id == options.cell)
-        if not jobs:
-            raise unknown("cell", options.cell, [c.id for c in suite.cells()], "A cell's id is its record's file name.")
+    for wanted in options.cells:
+        if wanted not in [job.cell.id for job in jobs]:
+            raise unknown("cell", wanted, [job.cell.id for job in jobs], "A cell's id is its record's file name.")
+    if options.cells:
+        jobs = tuple(job for job in jobs if job.cell.id in options.cells)
     names = {job.cell.contender for job in jobs}
     return Plan(
         suite=suite,

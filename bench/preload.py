@@ -18,5 +18,6 @@ import torch_fidelity.registry
 import torch_fidelity.utils
 
 import paragone.bench.process
+from paragone.bench.orphans import die_with_parent
 
-paragone.bench.process.die_with_parent()
+die_with_parent()

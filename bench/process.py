@@ -4,7 +4,6 @@ The server only imports (`paragone.bench.preload`). A message is one line of JSO
 nothing is unpickled on the parent's side. A cell dies with its parent, and may not write into the run folder.
 """
 
-import ctypes
 import faulthandler
 import io
 import json
@@ -25,18 +24,12 @@ from paragone.bench.budget import Meter
 from paragone.bench.cell import run_cell
 from paragone.bench.data.dataset import Levels
 from paragone.bench.job import Job
+from paragone.bench.orphans import die_with_parent
 from paragone.bench.records import Measurement
 from paragone.bench.train import Diverged, InvalidOutput
 from paragone.models import ContractError
 
-PR_SET_PDEATHSIG = 1
 TAIL_LINES = 12
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies (Linux, prctl(2)); elsewhere nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def cell_process(job: Job, pipe: Connection, log: str, cores: Sequence[int], guarded: str) -> None:

@@ -58,14 +58,22 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """The project's git commit, with `+` where the work tree differs from it; empty outside a checkout."""
-    here = Path(__file__).parent
+    """The git commit that is run: that of the repository around the working directory, else of the one around paragone itself.
+
+    Twelve digits, with `+` where a tracked file differs from it; empty where there is no repository, no commit, or no git.
+    """
     try:
-        asked = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
+        asked = ["git", "-C", str(asked_folder()), "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+"]
         done = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def asked_folder() -> Path:
+    """Where git is asked: the working directory where a repository lies around it, else paragone's own folder."""
+    here = Path.cwd().resolve()
+    return here if any((folder / ".git").exists() for folder in (here, *here.parents)) else Path(__file__).resolve().parent
 
 
 def cpu_model() -> str:
