@@ -26,7 +26,7 @@ def deciding_suites(claim: Claim) -> list[str]:
 @cache
 def _suites() -> tuple[Suite, ...]:
     """The shipped suites that are made for verdicts, read once for all claims."""
-    return tuple(suite for suite in map(load_suite, shipped()) if suite.name != "smoke")
+    return tuple(suite for suite in map(load_suite, shipped()) if suite.name not in ("smoke", "nightly"))
 
 
 @cache
