@@ -104,7 +104,7 @@ class Series:
 
 def digest(*parts: str) -> str:
     """Twelve hexadecimal digits of a hash over parts."""
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:12]
+    return hashlib.sha256("\x1f".join(parts).encode(errors="surrogatepass")).hexdigest()[:12]
 
 
 def hash_of(mapping: Mapping[str, str]) -> str:
