@@ -14,15 +14,18 @@ decides is here and in the files it imports; the simulation in the tests runs th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from paragone.bench.history.confirmation import Confirmation, decide
 from paragone.bench.history.exact import judge_exact
 from paragone.bench.history.findings import Finding, Judgement
 from paragone.bench.history.life import Alert, Past
-from paragone.bench.history.screen import WINDOW, baseline, crept
-from paragone.bench.history.segments import LONG, SHORTEST
+from paragone.bench.history.screen import FLOOR, WINDOW, baseline, crept
+from paragone.bench.history.segments import LONG, SHORTEST, change_points
 from paragone.bench.history.series import Key, Night, Point, Series
 from paragone.bench.history.storm import Movement, find_storm
 from paragone.bench.history.suspects import Laboratory, Suspect, settle, suspect_of
+from paragone.bench.history.watched import WATCHED
 from paragone.bench.judge.significance import benjamini_hochberg
 
 PAIRS = 5
@@ -130,14 +133,18 @@ def _standing(found: Finding, point: Point, earlier: Sequence[Point], alerts: Se
     if found.known is not None and found.known.segments.reference[0] >= since - SHORTEST and since > 0:
         fresh = _fresh(found, point)  # the level that the alert left behind is the reference by now
         if fresh.state == "waiting":
-            return replace(fresh, gone=gone)
+            return replace(fresh, alert=left[-1], gone=gone)
     return replace(found, state="open", alert=left[-1], gone=gone)
 
 
 def _went_away(alert: Alert, point: Point, earlier: Sequence[Point]) -> bool:
-    after = [p.value for p in (*earlier, point) if p.started > alert.opened_at][-SHORTEST:]
-    limit = alert.limit
-    return limit is not None and len(after) == SHORTEST and all(value is not None and value <= limit for value in after)
+    """The last three nights have gone back, and no change point says that the stretch which they belong to has not."""
+    values = np.array([p.value for p in (*earlier, point)], dtype=float)
+    after = sum(p.started > alert.opened_at for p in (*earlier, point))
+    if alert.limit is None or after < SHORTEST or values[-SHORTEST:].max() > alert.limit:
+        return False
+    last = change_points(values, WATCHED[alert.metric].smallest * FLOOR)[-1]
+    return float(np.median(values[last:])) <= alert.limit
 
 
 def _movement(found: Finding) -> Movement:

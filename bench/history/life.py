@@ -43,7 +43,7 @@ class Alert(Frozen):
     how: How
     base_commit: str = Field(default="", description="what head was held against in re-runs")
     level: float | None = None
-    limit: float | None = Field(default=None, description="a night at or below it counts as gone back")
+    limit: float | None = Field(default=None, description="at or below it a night has gone back, at least half the way")
     effect: float | None = None
     low: float | None = None
     high: float | None = None
@@ -97,18 +97,22 @@ class Past:
 def past_of(checks: Iterable[Check]) -> Past:
     """The state after these checks, in whatever order they come."""
     ordered = sorted(checks, key=lambda check: (check.started, check.run))
-    alerts = [alert for check in ordered for alert in check.opened]
-    gone = {name for check in ordered for name in check.resolved}
-    open_: dict[str, list[Alert]] = {}
+    open_: dict[str, dict[str, Alert]] = {}
     explained: dict[str, set[str]] = {}
-    for alert in alerts:
-        explained.setdefault(alert.series, set()).update((alert.first_bad, alert.opened))
-        if alert.id not in gone:
-            open_.setdefault(alert.series, []).append(alert)
     for check in ordered:
+        for alerts in open_.values():
+            for name in check.resolved:
+                alerts.pop(name, None)
+        for alert in check.opened:  # one that was resolved may open again, under its own id
+            open_.setdefault(alert.series, {})[alert.id] = alert
+            explained.setdefault(alert.series, set()).update((alert.first_bad, alert.opened))
         for series in (*check.refuted, *check.moved):
             explained.setdefault(series, set()).add(check.run)
-    return Past(open_, {series: frozenset(runs) for series, runs in explained.items()}, alerts)
+    return Past(
+        {series: tuple(alerts.values()) for series, alerts in open_.items() if alerts},
+        {series: frozenset(runs) for series, runs in explained.items()},
+        tuple(alert for check in ordered for alert in check.opened),
+    )
 
 
 def alert_id(key: Key, first_bad: str) -> str:

@@ -74,7 +74,7 @@ def _best_split(x: Array, floor: float) -> int | None:
     best = int(sizes[np.argmax(gains)])
     left = np.concatenate([x[:best] - x[:best].mean(), x[best:] - x[best:].mean()])
     variance = float(left @ left) / max(1, n - 2)
-    correlation = min(0.8, max(0.0, float(left[1:] @ left[:-1]) / max(float(left @ left), 1e-300)))
+    correlation = lag_one(left)
     bound = PENALTY * max(variance, floor**2) * (1 + correlation) / (1 - correlation)
     return best if gains.max() > bound else None
 
@@ -102,9 +102,26 @@ def segment(x: Array, floor: float, smallest: float, alarm: float, explained: Se
 
 
 def first_bad(x: Array, level: float, floor: float) -> int:
-    """The index k that makes `x[k:]` the likeliest stretch above `level`: maximises (n - k) (mean(x[k:]) - level)^2, mean above."""
-    excess = clipped(x, floor)[::-1] - level
-    excess[0] = x[-1] - level
-    lengths = np.arange(1, x.size + 1)
-    means = np.cumsum(excess) / lengths
-    return int(x.size - lengths[np.argmax(lengths * np.maximum(means, 0.0) ** 2)])
+    """The index k that makes `x[k:]` the likeliest stretch above `level`, noise of one night depending on the night before's.
+
+    With y = x - level and lag-1 correlation r, the innovations are u_t = y_t - r y_(t-1); a step by d at k adds d to u_k and
+    (1 - r) d to those after it. k maximises (sum w u)^2 / sum w^2 over t >= k with w_k = 1, then w_t = 1 - r, where sum w u > 0.
+    """
+    y = clipped(x, floor) - level
+    y[-1] = x[-1] - level  # tonight has no night after it that could call it a spike
+    rough = _likeliest(y, 0.0)
+    left = y - np.where(np.arange(y.size) < rough, 0.0, y[rough:].mean())
+    return _likeliest(y, lag_one(left))
+
+
+def lag_one(left: Array) -> float:
+    """Lag-1 correlation of residuals (n,), from 0 to .8."""
+    return min(0.8, max(0.0, float(left[1:] @ left[:-1]) / max(float(left @ left), 1e-300)))
+
+
+def _likeliest(y: Array, r: float) -> int:
+    u = y - r * np.concatenate([[0.0], y[:-1]])
+    after = np.concatenate([np.cumsum(u[::-1])[::-1][1:], [0.0]])  # sum of u over t > k
+    sums = u + (1 - r) * after
+    weights = 1 + (1 - r) ** 2 * np.arange(y.size - 1, -1, -1)
+    return int(np.argmax(np.maximum(sums, 0.0) ** 2 / weights))

@@ -16,12 +16,14 @@ from paragone.bench.history.confirmation import Confirmation
 from paragone.bench.history.findings import Finding
 from paragone.bench.history.life import Alert, How, alert_id
 from paragone.bench.history.screen import FLOOR, WINDOW, Baseline
-from paragone.bench.history.segments import LONG, SHORTEST, first_bad
+from paragone.bench.history.segments import LONG, first_bad
 from paragone.bench.history.series import Key, Point, Series
 from paragone.bench.history.watched import WATCHED, Watch
 
 FALSE_DISCOVERIES = 0.05
 """Expected share of false ones among the alerts of a night (Benjamini-Hochberg over all that were run again)."""
+MARGIN = 7
+"""Nights between the base and the first bad night, where there are as many."""
 NIGHTS_BEFORE = 2
 """Of so many nights before tonight one must be alarming too, where the base cannot be run again."""
 
@@ -78,9 +80,11 @@ def suspect_of(found: Finding, series: Series, lab: Laboratory | None) -> Suspec
     if known is None or tonight is None or tonight.value is None:
         raise ValueError(f"{found.key.name} was not screened")
     nights = [*series.eligible[-WINDOW:], tonight]
-    bad = known.first_bad(tonight.value, found.watch.smallest)
-    reference = [int(k) for k in known.segments.reference if k < bad]
-    early = [k for k in reference if k <= bad - SHORTEST] or reference[:1] or [max(0, bad - 1)]
+    standing = "" if found.alert is None else found.alert.opened_at
+    since = sum(p.started < standing for p in nights)  # what an open alert left behind is the level, not what was before it
+    bad = max(min(since + 1, len(nights) - 1), known.first_bad(tonight.value, found.watch.smallest))
+    reference = [int(k) for k in known.segments.reference if since <= k < bad]
+    early = [k for k in reference if k <= bad - MARGIN] or reference[:1] or [max(0, bad - 1)]
     base, refusal = _base([nights[k] for k in early[-LONG:]], lab)
     return Suspect(found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], base, refusal, found.creep)
 
@@ -95,7 +99,17 @@ def _base(good: Sequence[Point], lab: Laboratory | None) -> tuple[Point, str]:
 
 
 def settle(found: Finding, suspect: Suspect, series: Series, adjusted_p: float | None) -> Finding:
-    """What becomes of a suspicion that no storm explains; `adjusted_p` is its confirmation's p, corrected over the night."""
+    """What becomes of a suspicion that no storm explains; `adjusted_p` is its confirmation's p, corrected over the night.
+
+    On a series with an open alert a suspicion that is not confirmed leaves that alert open.
+    """
+    settled = _settle(found, suspect, series, adjusted_p)
+    if settled.state != "alert" and found.alert is not None:
+        return replace(settled, state="open", reason="still there, and no worse than since then")
+    return settled
+
+
+def _settle(found: Finding, suspect: Suspect, series: Series, adjusted_p: float | None) -> Finding:
     if suspect.same_code:
         words = f"the code is that of the last good night ({suspect.base.commit}): what changed lies outside of it"
         return replace(found, state="refuted", reason=words)
@@ -128,13 +142,15 @@ def _by_nights(found: Finding, suspect: Suspect, series: Series) -> Finding:
 
 def _alert(suspect: Suspect, how: How, again: Confirmation | None) -> Alert:
     value = suspect.tonight.value or 0.0
+    effect = value - suspect.known.level if again is None else again.effect
+    back = min(suspect.known.limit, suspect.known.level + effect / 2)
     return Alert(
         id=alert_id(suspect.key, suspect.first_bad.run), series=suspect.key.id, entry=suspect.key.entry,
         metric=suspect.key.metric, kind=suspect.watch.kind, first_bad=suspect.first_bad.run,
         first_bad_commit=suspect.first_bad.commit, last_good=suspect.last_good.run, last_good_commit=suspect.last_good.commit,
         opened=suspect.tonight.run, opened_at=suspect.tonight.started, how=how,
-        base_commit=suspect.base.commit if again is not None else "", level=suspect.known.level, limit=suspect.known.limit,
-        effect=value - suspect.known.level if again is None else again.effect, low=None if again is None else again.low,
+        base_commit=suspect.base.commit if again is not None else "", level=suspect.known.level, limit=back,
+        effect=effect, low=None if again is None else again.low,
         high=None if again is None else again.high, p=None if again is None else again.p,
         differences=() if again is None else again.differences, before_raw=_raw_level(suspect), after_raw=suspect.tonight.raw,
     )  # fmt: skip
