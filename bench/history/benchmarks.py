@@ -90,7 +90,7 @@ def points_of(content: Content, machine: str, stamp: Point) -> tuple[dict[Key, P
         if not isinstance(name, str) or not name:
             nameless.append(f"benchmark {position} has no fullname")
             continue
-        key = Key(name, BENCHMARK, machine, _protocol(benchmark))
+        key = Key(clean(name), BENCHMARK, machine, _protocol(benchmark))
         point = _point(benchmark, stamp)
         found[key] = replace(stamp, status="missing", reason="it is in the file more than once") if key in found else point
     return found, nameless
@@ -121,4 +121,9 @@ def _part(content: Content, key: str) -> Content:
 
 def _text(content: Content, key: str) -> str:
     value = content.get(key)
-    return "" if value is None else str(value)
+    return "" if value is None else clean(str(value))
+
+
+def clean(text: str) -> str:
+    """Text that UTF-8 can hold: JSON may carry halves of characters."""
+    return text.encode(errors="replace").decode()

@@ -20,7 +20,7 @@ from paragone.bench.history.confirmation import Confirmation, decide
 from paragone.bench.history.exact import judge_exact
 from paragone.bench.history.findings import Finding, Judgement
 from paragone.bench.history.life import Alert, Past
-from paragone.bench.history.screen import FLOOR, WINDOW, baseline, crept
+from paragone.bench.history.screen import FLOOR, WINDOW, baseline, crept, lingers
 from paragone.bench.history.segments import LONG, SHORTEST, change_points
 from paragone.bench.history.series import Key, Night, Point, Series
 from paragone.bench.history.storm import Movement, find_storm
@@ -114,7 +114,7 @@ def _fresh(found: Finding, point: Point) -> Finding:
     known, value, smallest = found.known, point.value, found.watch.smallest
     if known is None or value is None:
         return found
-    if known.worse(value, smallest):
+    if known.worse(value, smallest) or lingers(known, value, smallest):
         return replace(found, state="waiting")
     rise = crept(known, value, smallest)
     if rise is not None:

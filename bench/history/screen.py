@@ -5,6 +5,8 @@
                clipping at 3 of that, whichever is larger (heavy tails); at least a third of the smallest effect
     quality    level: mean over nights of the seeds' mean; s: pooled over seeds; sqrt(1 / seeds + 1 / (seeds x distinct nights))
     suspect    beyond the interval at alpha 2 %, and above the level by more than the smallest effect
+    lingering  beyond the smallest effect, and the mean of tonight and the two nights before, none counted beyond its limit, above
+               the level by t(1 - 1 %) s sqrt((3 + 4 r + 2 r^2) / 9): three nights whose noise has lag-1 correlation r
     creep      median of the last ten nights above that of the first ten since the last step by three smallest effects, and beyond
                the interval of a difference of two such medians at alpha .2 %
 
@@ -18,12 +20,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import stdtrit
 
-from paragone.bench.history.segments import CLIP, LONG, MAD_TO_SD, Array, Segments, first_bad, segment
+from paragone.bench.history.segments import CLIP, LONG, MAD_TO_SD, Array, Segments, first_bad, lag_one, segment
 from paragone.bench.history.series import Point
 from paragone.bench.history.watched import Watch
 
 ALPHA = 0.02
 """Chance that a quiet night is looked at again."""
+ALPHA_THREE = 0.01
+"""The same for three nights together."""
 ALPHA_ALONE = 0.002
 """The same where the base cannot be run again and two nights must agree."""
 WINDOW = 120
@@ -42,7 +46,7 @@ class Baseline:
         floor: `level` less what lies above it at alpha 2 %: below it a night is better than expected.
         sd: spread of one night around its level, and `n` the nights it was read from.
         anchor: the first night (index) since the last step, from which creep is measured.
-        values: the past's compared values, oldest first.
+        values: the past's compared values, oldest first; `correlation` that of one night's noise with the next one's.
     """
 
     level: float
@@ -53,6 +57,7 @@ class Baseline:
     n: int
     segments: Segments
     values: Array
+    correlation: float = 0.0
 
     def worse(self, value: float, smallest: float) -> bool:
         """Suspect: beyond the interval and by more than the smallest effect."""
@@ -84,11 +89,22 @@ def baseline(past: Sequence[Point], watch: Watch, explained: Sequence[int] = ())
     parts = segment(x, least, watch.smallest, alarm_step, explained)
     if watch.kind == "quality" and min(len(point.replicates) for point in past) > 1:
         level, sd, degrees, widen = _over_seeds(past, parts.reference, least)
+        correlation = 1.0  # nights of one code repeat: three say no more than one
     else:
-        level, sd = float(np.median(x[parts.reference])), max(least, _spread(_residuals(x, parts)))
+        left = _residuals(x, parts)
+        level, sd, correlation = float(np.median(x[parts.reference])), max(least, _spread(left)), lag_one(left)
         degrees, widen = x.size - 1, float(np.sqrt(1 + np.pi / 2 / parts.reference.size))
     half, far = (quantile(alpha, degrees) * sd * widen for alpha in (ALPHA, ALPHA_ALONE))
-    return Baseline(level, level + half, level + far, level - half, sd, x.size, parts, x)
+    return Baseline(level, level + half, level + far, level - half, sd, x.size, parts, x, correlation)
+
+
+def lingers(known: Baseline, tonight: float, smallest: float) -> bool:
+    """True where three nights are together what none of them is alone: too bad for chance."""
+    if tonight - known.level <= smallest:
+        return False
+    three = np.minimum(np.append(known.values[-2:], tonight), known.limit)
+    spread = known.sd * np.sqrt((3 + 4 * known.correlation + 2 * known.correlation**2) / 9)
+    return bool(three.mean() - known.level > max(smallest, quantile(ALPHA_THREE, known.n - 1) * spread))
 
 
 def crept(known: Baseline, tonight: float, smallest: float) -> float | None:

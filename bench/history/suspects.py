@@ -1,9 +1,11 @@
 """Suspects: which base tonight is held against, and what becomes of a suspicion.
 
-first bad   the likeliest beginning of the stretch above the level (segments.first_bad)
-base        the latest reference night at least three nights before it that can be run again: a base that may be bad itself
-            would acquit the culprit
-two nights  where no base can be run again: tonight and one of the two nights before lie beyond the interval at alpha .2 %
+    first bad   the likeliest beginning of the stretch above the level (segments.first_bad)
+    base        the latest reference night at least a week before it that can be run again
+    two nights  where no base can be run again: tonight and one of the two nights before lie beyond the interval at alpha .2 %, the
+                smaller excess at least half the larger
+
+A base that may be bad itself would acquit the culprit, and the beginning is known to some nights only: hence the week.
 """
 
 from collections.abc import Mapping, Sequence
@@ -132,7 +134,10 @@ def _by_rerun(found: Finding, suspect: Suspect, again: Confirmation, adjusted_p:
 def _by_nights(found: Finding, suspect: Suspect, series: Series) -> Finding:
     value, smallest = suspect.tonight.value or 0.0, suspect.watch.smallest
     before = [p.value for p in series.eligible[-NIGHTS_BEFORE:]]
-    twice = suspect.known.alarming(value, smallest) and any(v is not None and suspect.known.alarming(v, smallest) for v in before)
+    excess = value - suspect.known.level
+    twice = suspect.known.alarming(value, smallest) and any(
+        v is not None and suspect.known.alarming(v, smallest) and 0.5 < (v - suspect.known.level) / excess < 2 for v in before
+    )
     if suspect.creep or twice:
         how: How = "creep" if suspect.creep else "two nights"
         words = "ten nights lie above the first ten" if suspect.creep else "two of three nights lie beyond the interval"
