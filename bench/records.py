@@ -120,7 +120,7 @@ class Timing(Frozen):
 class Record(Frozen):
     """Everything measured in one cell."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=SCHEMA_VERSION, strict=True)
     cell: Cell
     dataset: str
     modality: str
@@ -149,7 +149,7 @@ class Record(Frozen):
 class Manifest(Frozen):
     """`run.json`: what was asked, where it ran, and in which order."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=SCHEMA_VERSION, strict=True)
     run: str
     suite: dict[str, Any]
     command: tuple[str, ...]
@@ -198,9 +198,20 @@ def to_json(value: Record | Manifest) -> bytes:
 
 
 def _read(path: Path, kind: type[T]) -> T:
+    data = path.read_bytes()
     try:
-        content = json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+        value = kind.model_validate_json(data)
+    except ValidationError:
+        return _read_slowly(path, data, kind)
+    current = value.schema_version == SCHEMA_VERSION and "schema_version" in value.model_fields_set
+    return value if current else _read_slowly(path, data, kind)
+
+
+def _read_slowly(path: Path, data: bytes, kind: type[T]) -> T:
+    """The same in two steps, of which each has words for what is wrong."""
+    try:
+        content = json.loads(data.decode())
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{path} is not readable JSON ({error}); delete it and run again with --resume") from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int):

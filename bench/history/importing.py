@@ -26,7 +26,9 @@ def import_benchmarks(file: Path, history: Path) -> Path:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}. Name a file that `pytest --benchmark-json=FILE` wrote") from None
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}. Name a file that `pytest --benchmark-json=FILE` wrote"
+        ) from None
     content = parse(data, file)
     manifest = _manifest(content, data)
     folder = history / manifest.run

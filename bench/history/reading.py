@@ -199,7 +199,9 @@ def _protocol(suite: Mapping[str, Any], track: str, contender: str, records: Ite
     """Hash of all that decides what this contender's numbers mean."""
     formats = {record.precision for record in records if record.status == "ok"} or {record.precision for record in records}
     tracks = suite.get("tracks")
-    data = [t.get("data_hash") for t in tracks if isinstance(t, dict) and t.get("name") == track] if isinstance(tracks, list) else []
+    data = (
+        [t.get("data_hash") for t in tracks if isinstance(t, dict) and t.get("name") == track] if isinstance(tracks, list) else []
+    )
     samplers = suite.get("samplers")
     asked = samplers.get(contender) if isinstance(samplers, dict) else None
     parts = [*(suite.get(key) for key in ("budget", "training", "evaluation", "seeds")), asked, data, sorted(formats)]
