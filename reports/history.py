@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -142,7 +143,10 @@ MOST_BLOCKS = 6
 
 
 def multiples(
-    series: Sequence[Series], nights: Sequence[Night], alerts: Sequence[Alert], open_ids: Collection[str],
+    series: Sequence[Series],
+    nights: Sequence[Night],
+    alerts: Sequence[Alert],
+    open_ids: Collection[str],
     explained: Mapping[str, Collection[str]],
 ) -> list[Multiple]:
     """Small multiples by entry and metric; series without points are left out.
@@ -167,7 +171,7 @@ def _multiple(entry: str, metric: str, blocks: list[Block], by_run: Mapping[str,
     if len(ordered) > MOST_BLOCKS:
         newest = sorted(ordered, key=lambda b: b.dots[-1].point.started)[-MOST_BLOCKS:]
         ordered = [b for b in ordered if b in newest]
-    breaks = tuple(_break(a, b, by_run) for a, b in zip(ordered, ordered[1:], strict=False))
+    breaks = tuple(_break(a, b, by_run) for a, b in pairwise(ordered))
     return Multiple(entry, metric, tuple(ordered), breaks, len(blocks) - len(ordered))
 
 
