@@ -171,15 +171,15 @@ def _range(alert: Alert, as_opened: bool) -> str:
 
 def _entries(shown: Sequence[_Shown], pressing: Sequence[_Shown]) -> list[dict[str, Any]]:
     """Entries by name, each with its series: those that need a look stand above and are linked."""
-    above, found = set(pressing), dict[str, list[_Shown]]()
+    above, found = {s.anchor for s in pressing}, dict[str, list[_Shown]]()
     for s in sorted(shown, key=lambda s: s.order):
         found.setdefault(s.multiple.entry, []).append(s)
     return [
         {
             "name": style.line(entry, 500), "short": style.line(entry, 60), "anchor": f"e-{digest(entry)[:8]}",
             "mark": _mark(entry), "count": len(own), "alerts": sum(s.said.trouble == OPEN for s in own),
-            "figures": [_figure(s, False) for s in own if s not in above],
-            "above": [(s.anchor, s.multiple.watch.label) for s in own if s in above],
+            "figures": [_figure(s, False) for s in own if s.anchor not in above],
+            "above": [(s.anchor, s.multiple.watch.label) for s in own if s.anchor in above],
         }
         for entry, own in sorted(found.items())
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paragone.bench.history.life import Alert
+from paragone.bench.history.screen import lingers
 from paragone.bench.history.segments import LONG
 from paragone.bench.history.series import Point
 from paragone.bench.history.watched import SAMPLES_HASH, WATCHED, Watch
@@ -97,9 +98,12 @@ def _open(block: Block, acknowledged: Collection[str]) -> Said:
 
 def _suspicious(block: Block, last: Dot) -> Said | None:
     value, before, watch = last.point.value, block.before, block.watch
-    if before is None or value is None or not before.worse(value, watch.smallest):
+    if before is None or value is None:
         return None
-    return Said(f"last night {words.change(watch, value - before.level)}, beyond a quiet night", SUSPICIOUS)
+    change = words.change(watch, value - before.level)
+    if before.worse(value, watch.smallest):
+        return Said(f"last night {change}, beyond a quiet night", SUSPICIOUS)
+    return Said(f"last night {change}, the third such night", SUSPICIOUS) if lingers(before, value, watch.smallest) else None
 
 
 def _new_level(block: Block) -> Said | None:
