@@ -42,7 +42,15 @@ def test_files_and_functions_are_small(path):
 
 
 @pytest.mark.parametrize(
-    "module", ["paragone.bench.records", "paragone.bench.longtable", "paragone.bench.judge", "paragone.reports"]
+    "module",
+    [
+        "paragone.bench.records",
+        "paragone.bench.longtable",
+        "paragone.bench.judge",
+        "paragone.reports",
+        "paragone.bench.history.index",
+        "paragone.bench.history.importing",
+    ],  # fmt: skip
 )
 def test_reading_a_run_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

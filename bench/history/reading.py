@@ -9,6 +9,7 @@ machine    hash of the manifest's fingerprint
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +69,8 @@ class _Reader:
     """Reads the files of one folder and notes those that it cannot use."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.run = folder, benchmarks.clean(folder.resolve().name)
+        self.folder = folder
+        self.run = benchmarks.clean(os.path.basename(os.path.abspath(folder)))  # a link is called by its own name
         self.skipped: list[str] = []
 
     def attempt(self, path: Path, read: Callable[[Path], T]) -> T | None:
