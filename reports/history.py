@@ -3,7 +3,7 @@
 shift      compared value of a night less its block's level: 0 is the level, larger is worse, for every metric alike. On the log
            scale a shift d is a change by exp(d); so numbers of two machines, which are not compared, share one axis of changes
 level      that of the prediction interval (screen.py), so that the band is what the next quiet night would be
-steps      medians of the segments (change_points) of all nights of a block
+steps      medians of the segments (change_points) of all nights of a block; an alert begins a segment
 marks      alerts at their first bad night; nights at which a soft key (a version, the host) changed; nights without a value
 """
 
@@ -78,6 +78,7 @@ class Block:
         soft: by place, which soft keys changed, in words; `restless` are those that change too often to be drawn.
         known: the prediction interval for the next night; None while warming up and for exact metrics.
         before: the same as the nights before the last one had it.
+        explained: the last night is known: a re-run found no difference, or the machine moved.
     """
 
     key: Key
@@ -91,6 +92,7 @@ class Block:
     restless: tuple[str, ...] = ()
     known: Baseline | None = None
     before: Baseline | None = None
+    explained: bool = False
 
     @property
     def watch(self) -> Watch:
@@ -199,15 +201,17 @@ def block(
     known, before = _baseline(recent, watch, runs), _baseline([p for _, p in good[-WINDOW - 1 : -1]], watch, runs)
     x = np.array([p.value for _, p in good], dtype=float)
     level = known.level if known is not None else float(np.median(x)) if x.size else 0.0
-    steps = _steps([place for place, _ in good], x - level, watch.smallest * FLOOR)
+    flags = _flags(series, alerts, open_ids)
+    steps = _steps([place for place, _ in good], x - level, watch.smallest * FLOOR, {flag.place for flag in flags})
     band, raw = None, _median_raw([p for _, p in good])
     if known is not None:
         reference = [int(k) for k in known.segments.reference]
         raw = _median_raw([recent[k] for k in reference])
         band = Band(good[-len(recent) :][reference[0]][0], known.floor - level, known.limit - level)
     dots = tuple(_dot(p, level) for p in series.points)
-    flags = _flags(series, alerts, open_ids)
-    return Block(series.key, dots, level, raw, steps, band, flags, soft, restless, known, before)
+    return Block(
+        series.key, dots, level, raw, steps, band, flags, soft, restless, known, before, series.points[-1].run in explained
+    )
 
 
 def _baseline(recent: Sequence[Point], watch: Watch, runs: Collection[str]) -> Baseline | None:
@@ -222,10 +226,13 @@ def _dot(point: Point, level: float) -> Dot:
     return Dot(point, point.value - level, low, high)
 
 
-def _steps(places: Sequence[int], shifts: np.ndarray, floor: float) -> tuple[Step, ...]:
+def _steps(places: Sequence[int], shifts: np.ndarray, floor: float, cuts: Collection[int]) -> tuple[Step, ...]:
+    """Segments of the nights at these places; at `cuts`, where alerts begin, one begins for certain."""
     if shifts.size == 0:
         return ()
-    starts = change_points(shifts, floor)
+    known = [0, *(k for k, place in enumerate(places) if place in cuts and k > 0)]
+    pieces = zip(known, (*known[1:], shifts.size), strict=True)
+    starts = [a + start for a, b in pieces for start in change_points(shifts[a:b], floor)]
     ends = (*starts[1:], shifts.size)
     return tuple(Step(places[a], places[b - 1], float(np.median(shifts[a:b]))) for a, b in zip(starts, ends, strict=True))
 
@@ -275,7 +282,7 @@ def _soft(points: Sequence[Point], by_run: Mapping[str, Night]) -> tuple[dict[in
             found += [(place, key, words) for key, words in _changes(before, night.soft).items()]
         before = night.soft
     times = {key: sum(k == key for _, k, _ in found) for key in sorted({key for _, key, _ in found})}
-    restless = tuple(key for key, n in times.items() if n > max(3, len(points) // RESTLESS))
+    restless = tuple(key for key, n in times.items() if n > max(1, len(points) // RESTLESS))
     marks: dict[int, list[str]] = {}
     for place, key, words in found:
         if key not in restless:
@@ -286,7 +293,7 @@ def _soft(points: Sequence[Point], by_run: Mapping[str, Night]) -> tuple[dict[in
 def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
     """By key, `key: old → new` for what differs."""
     keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
-    return {key: f"{key}: {_value(before, key)} → {_value(after, key)}" for key in keys}
+    return {key: f"{style.line(key, 40)}: {_value(before, key)} → {_value(after, key)}" for key in keys}
 
 
 def _value(mapping: Mapping[str, str], key: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from paragone.bench.files import write_atomically
 from paragone.bench.history.life import Acknowledgement, Alert
@@ -191,12 +191,17 @@ def _figure(shown: _Shown, with_entry: bool) -> dict[str, Any]:
     family = families.family_of(multiple.entry)
     name = f"{style.line(multiple.entry, 160)} {multiple.watch.label}"
     return {
-        "anchor": shown.anchor, "finding": finding, "entry": style.line(multiple.entry, 500) if with_entry else "",
+        "anchor": shown.anchor, "finding": _whole_dates(finding), "entry": style.line(multiple.entry, 500) if with_entry else "",
         "mark": _mark(multiple.entry), "measure": _measure(block), "trouble": shown.said.trouble == OPEN,
         "svg": draw(multiple, shown.anchor, f"{name}: {finding}", page.colour(family)),
         "name": name, "breaks": _breaks(multiple), "soft": _soft(block),
         "nights": [_night(block, dot) for dot in reversed(block.dots[-LAST_NIGHTS:])],
     }  # fmt: skip
+
+
+def _whole_dates(text: str) -> Markup:
+    """Escaped text whose dates are not broken at their hyphens."""
+    return Markup(re.sub(r"\d{4}-\d\d-\d\d", r'<span class="day">\g<0></span>', str(escape(style.clean(text)))))
 
 
 def _mark(entry: str) -> Markup:
@@ -250,4 +255,4 @@ def _machines(nights: Sequence[Night]) -> list[dict[str, Any]]:
     values = {key: {prints.get(key) for prints in latest.values()} for key in sorted({k for p in latest.values() for k in p})}
     telling = [key for key, own in values.items() if len(own) > 1] or list(values)
     rows = [(name, ", ".join(f"{key} {prints[key]}" for key in telling if prints.get(key))) for name, prints in latest.items()]
-    return [{"name": name[:12], "keys": style.line(keys, 600), "nights": count[name]} for name, keys in reversed(rows)]
+    return [{"name": name[:12], "fingerprint": style.line(keys, 600), "nights": count[name]} for name, keys in reversed(rows)]

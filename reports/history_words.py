@@ -91,14 +91,15 @@ def _open(block: Block, acknowledged: Collection[str]) -> Said:
     fresh = [flag for flag in block.open_flags if flag.alert.id not in acknowledged]
     flag = (fresh or block.open_flags)[-1]
     more = len(block.open_flags) - 1
-    text = f"{change_of(flag.alert)} since {night(block.dots[flag.place].point)}"
+    when = "since" if flag.alert.kind != "exact" else "on"
+    text = f"{change_of(flag.alert)} {when} {night(block.dots[flag.place].point)}"
     text += f", and {style.plural(more, 'more open alert')}" if more else ""
     return Said(text if fresh else f"{text}, acknowledged", OPEN if fresh else ACKNOWLEDGED)
 
 
 def _suspicious(block: Block, last: Dot) -> Said | None:
     value, before, watch = last.point.value, block.before, block.watch
-    if before is None or value is None:
+    if before is None or value is None or block.explained:
         return None
     change = words.change(watch, value - before.level)
     if before.worse(value, watch.smallest):
@@ -142,4 +143,4 @@ def _value(block: Block, point: Point) -> str:
 def _amount(watch: Watch, shift: float) -> str:
     if watch.relative:
         return style.percent(math.expm1(shift))
-    return style.number(shift) + (f"{style.THIN}{watch.unit}" if watch.unit else "")
+    return style.number(shift, 2) + (f"{style.THIN}{watch.unit}" if watch.unit else "")

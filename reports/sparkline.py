@@ -30,6 +30,8 @@ MOST_ROWS = 3
 """Rows of alert ids; what finds no room is marked without its id."""
 CHARACTER = 6.0
 """Width of a character, on the safe side."""
+_UNITS = {"s": "s", "bytes": "B", "1/s": "/s", "J": "J"}
+"""Units that take a prefix; others stand in the caption."""
 _STEPS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -107,7 +109,7 @@ class Picture:
         return made
 
     def _dates(self) -> list[Label]:
-        y, made = self.bottom + 29.0, []
+        y, made = self.bottom + 29.0, list[Label]()
         for place, block in enumerate(self.blocks):
             start, end = self.edges[place]
             first = Label(start, y, day(block.dots[0].point), "start", "tick")
@@ -209,7 +211,8 @@ def _raw(block: Block, shift: float) -> str:
     raw = block.raw_at(shift)
     if raw is None:
         return ""
-    return style.scaled(raw, "").strip(style.THIN) if block.watch.kind == "exact" else words.quantity(block.watch, raw)[:9]
+    unit = _UNITS.get(block.watch.unit, "")
+    return style.scaled(raw, unit).strip(style.THIN) if unit or block.watch.kind == "exact" else style.number(raw)
 
 
 def _change(block: Block, shift: float) -> str:
@@ -219,6 +222,9 @@ def _change(block: Block, shift: float) -> str:
     if not block.watch.relative:
         return sign + style.number(abs(shift), 2)
     factor = math.exp(shift)
+    if not 1e-3 <= factor < 1e4:
+        power = round(math.log10(factor))
+        return f"×1e{style.MINUS if power < 0 else ''}{abs(power)}"
     return f"×{style.number(factor, 2)}" if not 0.3 < factor < 4 else sign + style.percent(abs(factor - 1))
 
 
