@@ -50,7 +50,7 @@ def test_files_and_functions_are_small(path):
         "paragone.reports",
         "paragone.bench.history.index",
         "paragone.bench.history.importing",
-    ],  # fmt: skip
+    ],
 )
 def test_reading_a_run_needs_no_torch(module):
     code = f"import sys, {module}; sys.exit('torch' in sys.modules)"

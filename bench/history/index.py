@@ -1,7 +1,7 @@
 """The index of a folder of runs: what was when, as series. The folders are the truth, `.index.sqlite` can go at any time.
 
-A run is read again where names, sizes or times of its JSON files changed; what vanished is dropped; all in one transaction, for
-which a second process waits. Where the file cannot be written the index is made in memory. Merging histories is copying folders.
+A run is read again where names, sizes or times of its JSON files changed; what vanished is dropped. The file is a copy of what is
+in memory (see rows.py), and where it cannot be written nothing is lost. Merging histories is copying folders.
 
 before       earlier runs of a night: those that started before it, on the same machine, under another name
 missing      a series that one of the last three earlier runs of the same suite had, or on which an alert is open, and that is not
@@ -39,21 +39,13 @@ class Index:
     @classmethod
     def open(cls, folder: Path) -> "Index":
         """The index of a folder, brought up to date; of one that is not there, an empty one."""
-        for database in _databases(folder / INDEX_FILE):
-            try:
-                index = cls(folder, rows.connect(database))
-            except sqlite3.Error:
-                continue
-            try:
-                index._refresh()
-            except sqlite3.Error:
-                index.close()
-                continue
-            return index
-        raise RuntimeError("an index in memory could not be made")  # SQLite itself does not work
+        index = cls(folder, rows.load(folder / INDEX_FILE))
+        if index._refresh() and folder.is_dir():
+            rows.save(index._connection, folder / INDEX_FILE)
+        return index
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the memory."""
         self._connection.close()
 
     def __enter__(self) -> "Index":
@@ -166,21 +158,24 @@ class Index:
         differ = [f"{n} is {night.fingerprint.get(n, 'unknown')!r} tonight and {other.get(n, 'unknown')!r} before" for n in names]
         return f"another machine: {'; '.join(differ)}"
 
-    def _refresh(self) -> None:
-        """Bring the tables up to date with the folders, and end the transaction."""
+    def _refresh(self) -> bool:
+        """Bring the tables up to date with the folders; True where anything had changed."""
         known = dict(self._connection.execute("SELECT run, signature FROM runs").fetchall())
         there: dict[str, tuple[Path, str]] = {}
         for path in _run_folders(self.folder):
             there[clean(path.name)] = (path, _signature(path))
-        changed = [run for run, signature in known.items() if run not in there or there[run][1] != signature]
-        for run in changed:
+        gone = [run for run, signature in known.items() if run not in there or there[run][1] != signature]
+        new = [run for run, (_, signature) in there.items() if known.get(run) != signature]
+        self._connection.execute("BEGIN")
+        for run in gone:
             rows.drop(self._connection, run)
-        for run, (path, signature) in there.items():
-            if known.get(run) != signature:
-                rows.add(self._connection, run, signature, read_night(path))
-        if changed:
+        for run in new:
+            path, signature = there[run]
+            rows.add(self._connection, run, signature, read_night(path))
+        if gone:
             rows.forget_empty(self._connection)
         self._connection.execute("COMMIT")
+        return bool(gone or new)
 
 
 class _Seen(NamedTuple):
@@ -189,19 +184,6 @@ class _Seen(NamedTuple):
     series: Key
     started: str
     run: str
-
-
-def _databases(path: Path) -> Iterator[str]:
-    """Where the index may be: its file as it is, a new file, memory. One that cannot be removed is left alone."""
-    if path.parent.is_dir():
-        yield str(path)
-        try:
-            for name in (path, path.with_name(f"{path.name}-journal")):
-                name.unlink(missing_ok=True)
-            yield str(path)
-        except OSError:
-            pass
-    yield ":memory:"
 
 
 def _run_folders(folder: Path) -> list[Path]:

@@ -1,21 +1,26 @@
 """The tables of the index, and nights, points and checks as their rows.
 
-Everything here can be made again from the run folders, so the file is never repaired: one that is damaged, or of another version,
-is thrown away. Order is by start and then by name, never by the order of insertion.
+The tables live in memory; the file is a copy of them, replaced as a whole, with a hash behind it that SQLite overlooks. Everything
+can be made again from the run folders, so a file that is damaged in any byte, or of another version, is not used, and of two
+processes that write at the same time either may win. Order is by start and then by name, never by the order of insertion.
 """
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+from paragone.bench.files import write_atomically
 from paragone.bench.history.life import Check
 from paragone.bench.history.reading import Reading
 from paragone.bench.history.series import Key, Night, Point
 
 VERSION = 1
-WAIT_S = 60.0
-"""How long one process waits for another that writes."""
+"""Raised whenever runs are read by other rules, so that every one is read again."""
+SEAL_BYTES = 32
 _TABLES = """
 CREATE TABLE runs (run TEXT PRIMARY KEY, signature TEXT, started TEXT, commit_id TEXT, suite TEXT, machine TEXT, fingerprint TEXT,
                    soft TEXT, control_s REAL, problem TEXT);
@@ -32,33 +37,29 @@ POINT = "started, run, status, value, raw, replicates, exact, reason"
 """The columns of a point."""
 
 
-def connect(database: str) -> sqlite3.Connection:
-    """A connection inside a transaction that nobody else can write beside, the tables made where there are none.
-
-    Raises:
-        sqlite3.Error: locked for too long, not writable, damaged, or of another version.
-    """
-    connection = sqlite3.connect(database, timeout=WAIT_S, isolation_level=None)
+def load(path: Path) -> sqlite3.Connection:
+    """The tables in memory: those of a file that is whole and of this version, else empty ones."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        connection.execute("PRAGMA synchronous = OFF")  # a crash of the machine costs the index, not a run
-        connection.execute("BEGIN IMMEDIATE")
-        _prepare(connection)
-    except BaseException:
-        connection.close()
-        raise
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    if data[-SEAL_BYTES:] == _seal(data[:-SEAL_BYTES]):
+        connection.deserialize(data[:-SEAL_BYTES])
+    else:
+        connection.executescript(_TABLES)
     return connection
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        for statement in _TABLES.split(";")[:-1]:
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
-    elif version != VERSION:
-        raise sqlite3.DatabaseError(f"the index has version {version}, this one writes {VERSION}")
-    elif (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise sqlite3.DatabaseError(found)
+def save(connection: sqlite3.Connection, path: Path) -> None:
+    """Write the tables as a file with their seal behind them; where it cannot be written the next one reads the runs again."""
+    content = connection.serialize()
+    with suppress(OSError):
+        write_atomically(path, content + _seal(content))
+
+
+def _seal(content: bytes) -> bytes:
+    return hashlib.sha256(f"{VERSION}{_TABLES}".encode() + content).digest()
 
 
 def add(connection: sqlite3.Connection, run: str, signature: str, reading: Reading) -> None:
