@@ -1,6 +1,7 @@
 """Paragone's command line: parse, call one function, turn its errors into exit codes.
 
-Exit codes: 0 ok (also when some cells failed), 1 tool error or every cell failed, 2 usage.
+Exit codes: 0 ok (also when some cells failed), 1 tool error or every cell failed, 2 usage; of `alerts check` also 3 confirmed
+regression, 4 not judged (--strict).
 """
 
 import os
@@ -16,10 +17,12 @@ try:
     import typer
 
     from paragone.bench.errors import UsageError
+    from paragone.reports.ci.command import app as alerts
 except ImportError:
     sys.exit(f"paragone is not installed in {sys.prefix}: run `make bench`, or `pip install -e {_HERE}`")
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.add_typer(alerts, name="alerts")
 
 
 @app.command()

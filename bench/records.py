@@ -192,8 +192,8 @@ def read_records(folder: Path) -> list[Record]:
     return sorted(records, key=lambda record: (record.position, record.cell.id))
 
 
-def to_json(value: Record | Manifest) -> bytes:
-    """The bytes of a record's or manifest's file."""
+def to_json(value: Frozen) -> bytes:
+    """The bytes of the file of a record, a manifest, or another such value."""
     return (value.model_dump_json(indent=1) + "\n").encode()
 
 

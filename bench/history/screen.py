@@ -59,6 +59,11 @@ class Baseline:
     values: Array
     correlation: float = 0.0
 
+    @property
+    def residuals(self) -> Array:
+        """What is left of the past around each segment's own median."""
+        return _residuals(self.values, self.segments)
+
     def worse(self, value: float, smallest: float) -> bool:
         """Suspect: beyond the interval and by more than the smallest effect."""
         return value > self.limit and value - self.level > smallest
@@ -112,7 +117,10 @@ def crept(known: Baseline, tonight: float, smallest: float) -> float | None:
     since = np.append(known.values, tonight)[known.segments.anchor :]
     if since.size < 2 * LONG:
         return None
-    rise = float(np.median(since[-LONG:]) - np.median(since[:LONG]))
+    start = float(np.median(since[:LONG]))
+    rise = float(np.median(since[-LONG:])) - start
+    if tonight - start <= smallest:
+        return None  # it was worse, and is so no longer
     bound = quantile(ALPHA_ALONE, 2 * LONG - 2) * known.sd * float(np.sqrt(np.pi / LONG))
     return rise if rise > max(CREEP * smallest, bound) else None
 

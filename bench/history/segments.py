@@ -3,7 +3,8 @@
     cost        sum of squares around each segment's mean, values clipped to 3 scales of their neighbours' median (5 nights)
     gain        n1 n2 / (n1 + n2) (m1 - m2)^2 of the best split into at least 3 and 3 nights
     accepted    gain > PENALTY s^2 (1 + r) / (1 - r),  s and r the spread and lag-1 correlation left in that stretch
-    splits      by binary segmentation, until none is accepted (Scott and Knott 1974)
+    splits      by binary segmentation (Scott and Knott 1974); where no single split is accepted, the best pair of them that cuts a
+                stretch out of its middle, so that what came and went is seen (circular segmentation, Olshen et al. 2004)
 
 The reference is the stretch whose level still counts. It moves on where the series got better, where it is known why it got worse
 (an alert, a re-run without a difference, a changed environment), and after `LONG` nights in any case. Until then an unexplained
@@ -12,6 +13,8 @@ worse level is held against the old one, every night anew: it cannot become norm
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +27,8 @@ LONG = 10
 """Nights after which an unexplained worse level is the reference all the same; also the fewest with which anything is judged."""
 PENALTY = 15.0
 """Gain over variance that a split must exceed; chosen by simulation: 60 quiet nights split in 1 of 100 cases (tests)."""
+PENALTY_TWICE = 40.0
+"""The same of two splits at once, of which there are many more."""
 MAD_TO_SD = 1.4826
 CLIP = 3.0
 _WINDOW = 5
@@ -56,27 +61,44 @@ def change_points(x: Array, floor: float) -> tuple[int, ...]:
     values, open_ = clipped(x, floor), [(0, x.size)]
     while open_:
         start, end = open_.pop()
-        split = _best_split(values[start:end], floor)
-        if split is not None:
-            found.append(start + split)
-            open_ += [(start, start + split), (start + split, end)]
+        cuts = _cuts(values[start:end], floor)
+        ends = [start, *(start + cut for cut in cuts), end]
+        found += ends[1:-1]
+        open_ += list(pairwise(ends)) if cuts else []
     return (0, *sorted(found))
 
 
-def _best_split(x: Array, floor: float) -> int | None:
+def _cuts(x: Array, floor: float) -> tuple[int, ...]:
+    """Where to split a stretch: once, or around its middle part, or not at all."""
     n = x.size
-    if n < 2 * SHORTEST:
-        return None
-    sizes = np.arange(SHORTEST, n - SHORTEST + 1)
-    before = np.cumsum(x)[sizes - 1]
-    difference = before / sizes - (x.sum() - before) / (n - sizes)
-    gains = sizes * (n - sizes) / n * difference**2
-    best = int(sizes[np.argmax(gains)])
-    left = np.concatenate([x[:best] - x[:best].mean(), x[best:] - x[best:].mean()])
-    variance = float(left @ left) / max(1, n - 2)
-    correlation = lag_one(left)
-    bound = PENALTY * max(variance, floor**2) * (1 + correlation) / (1 - correlation)
-    return best if gains.max() > bound else None
+    for cuts, penalty in ((_once(n), PENALTY), (_twice(n), PENALTY_TWICE)):
+        if cuts.shape[0] == 0:
+            continue
+        sums = np.concatenate([[0.0], np.cumsum(x)])
+        inner = sums[cuts[:, 1]] - sums[cuts[:, 0]]
+        sizes = cuts[:, 1] - cuts[:, 0]
+        gains = sizes * (n - sizes) / n * (inner / sizes - (sums[-1] - inner) / (n - sizes)) ** 2
+        first, last = (int(cut) for cut in cuts[np.argmax(gains)])
+        inside = (np.arange(n) >= first) & (np.arange(n) < last)
+        left = x - np.where(inside, x[inside].mean(), x[~inside].mean())
+        r = lag_one(left)
+        if gains.max() > penalty * max(float(left @ left) / max(1, n - 2), floor**2) * (1 + r) / (1 - r):
+            return tuple(cut for cut in (first, last) if cut < n)
+    return ()
+
+
+@lru_cache(maxsize=128)
+def _once(n: int) -> NDArray[np.int64]:
+    """All splits (k, 2) of n nights in two: the second part's first night, and n."""
+    return np.array([(first, n) for first in range(SHORTEST, n - SHORTEST + 1)], dtype=np.int64).reshape(-1, 2)
+
+
+@lru_cache(maxsize=128)
+def _twice(n: int) -> NDArray[np.int64]:
+    """All middle parts (k, 2) of n nights: the first night, and the first night after it."""
+    first, last = np.meshgrid(np.arange(SHORTEST, n - SHORTEST + 1), np.arange(SHORTEST, n - SHORTEST + 1), indexing="ij")
+    fits = last - first >= SHORTEST
+    return np.stack([first[fits], last[fits]], axis=1)
 
 
 def segment(x: Array, floor: float, smallest: float, alarm: float, explained: Sequence[int]) -> Segments:
