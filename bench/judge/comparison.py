@@ -1,6 +1,6 @@
 """Two runs, A before and B after: what changed, by how much, and what cannot be said.
 
-    quality                paired over common seeds where those are most of either side's (the same seed is the same start), else Welch
+    quality                paired over common seeds where those are most of either side's (same seed, same start), else Welch
     time, memory, energy   Welch: the seed decides nothing there, the machine's noise does
     exact                  equal to the letter on every common seed, or changed
 
@@ -21,7 +21,7 @@ import numpy as np
 from paragone.bench.history.repeats import control_s
 from paragone.bench.history.series import Kind
 from paragone.bench.judge import conditions, unshared
-from paragone.bench.judge.compared import kind_of, per_control, smallest, told, worse_sign
+from paragone.bench.judge.compared import kind_of, per_control, smallest, worse_sign
 from paragone.bench.judge.conditions import Differs, Obstacle
 from paragone.bench.judge.differences import Difference, paired_difference, welch_difference
 from paragone.bench.judge.sides import Key, Seen, Side, read_side
@@ -204,9 +204,7 @@ def _measured(row: Row, x: Mapping[int, float], y: Mapping[int, float]) -> Row:
     back = _exp if log else float
     row = replace(row, a=back(_mean(u)), b=back(_mean(v)), difference=difference)
     if not difference.known:
-        return replace(
-            row, reason=f"too few seeds ({len(x)} in A, {len(y)} in B): a difference needs {FEWEST_SEEDS} on either side"
-        )
+        return replace(row, reason=f"too few seeds ({len(x)} in A, {len(y)} in B): an interval needs {FEWEST_SEEDS} on either side")
     return replace(row, p=difference.p)
 
 
@@ -256,9 +254,8 @@ def _of_survivors(row: Row, a: Side, b: Side) -> Row:
     """No verdict in favour of the side on which more of the contender's cells failed: its values are those of survivors."""
     if row.kind != "quality" or row.verdict not in ("better", "worse"):
         return row
-    deaths = [
-        sum((r.cell.track, r.cell.contender) == (row.key.track, row.key.contender) for r in side.failed.values()) for side in (a, b)
-    ]
+    own = row.key.track, row.key.contender
+    deaths = [sum((r.cell.track, r.cell.contender) == own for r in side.failed.values()) for side in (a, b)]
     favoured, other = (deaths[1], deaths[0]) if row.verdict == "better" else (deaths[0], deaths[1])
     if favoured <= other:
         return row

@@ -126,9 +126,9 @@ def _machine(a: Side, b: Side) -> Iterator[Obstacle]:
         if keys:
             told = "; ".join(f"{key} is {_text(ours.get(key))} in A and {_text(theirs.get(key))} in B" for key in keys)
             yield Obstacle(f"{name} ({told})", "machine")
-    spent = {side.axis for side in (a, b)} & {"seconds", "joules"}
+    spent = sorted({side.axis or "" for side in (a, b)} & {"seconds", "joules"})
     if hard and spent:
-        yield Obstacle(f"another machine, and a budget in {min(spent)}, which buy other training there", "training")
+        yield Obstacle(f"another machine, and a budget in {spent[0]}, which buy other training there", "training")
     ratio = control_ratio(a, b)
     if not differ and ratio is not None and max(ratio, 1 / ratio) > CONTROL_BOUND:
         slower, factor = ("B" if ratio > 1 else "A"), max(ratio, 1 / ratio)

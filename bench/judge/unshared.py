@@ -58,9 +58,15 @@ def _metrics_only(a: Side, b: Side) -> Iterator[Only]:
                 continue
             shared = [e for e in other.entries if e[:2] == (key.track, key.contender) and key.sampler in ("", e[2])]
             if shared:
-                reason = theirs.missing if theirs is not None else "not among its measurements"
+                reason = theirs.missing if theirs is not None else _why(other, key.track, key.contender)
                 groups.setdefault((key.track, side.name_of(key), reason), []).append(key.metric)
         yield from (Only(name, track, entry, tuple(found), reason) for (track, entry, reason), found in groups.items())
+
+
+def _why(side: Side, track: str, contender: str) -> str:
+    """Why a run has nothing of a metric: no cell of the contender ended well, or it is not measured there."""
+    ended = any(r.status == "ok" for (name, _), r in side.tracks[track].records.items() if name == contender)
+    return "not among what was measured there" if ended else "no cell ended well there"
 
 
 def _failed(name: Literal["A", "B"], side: Side, other: Side) -> Iterator[Failed]:
