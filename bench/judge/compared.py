@@ -26,7 +26,8 @@ _NOT_OF_THE_ENTRY = ("control_", "profile_", "evaluate_", "flops_time_share", "r
 _STATE_OF_THE_DEVICE = ("_sm_clock_mhz", "_temperature_c", "_gpu_utilisation")
 _SAID_ALREADY = frozenset({
     "train_s", "share_right", "flops_utilisation", "sample_flops_utilisation", "train_own_memory_bytes", "sample_own_memory_bytes",
-    "train_peak_rss_bytes", "sample_peak_rss_bytes", "memory_steps_exponent", "latency_steps_exponent",
+    "train_peak_rss_bytes", "sample_peak_rss_bytes", "fid_floor", "fid_bootstrap",
+    "memory_steps_exponent", "latency_steps_exponent",
 })  # fmt: skip
 """What follows from other metrics that are compared: each change is counted once."""
 _GIVEN = {"seconds": ("train_cpu_s",), "joules": ("train_joules",)}

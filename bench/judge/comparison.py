@@ -282,8 +282,12 @@ def _at_control(side: Side, key: Key, scale: float | None) -> dict[int, float]:
 
 
 def _left_out(before: Seen, after: Seen) -> str:
-    sides = [f"in {side}: {next(iter(seen.left_out.values()))}" for side, seen in (("A", before), ("B", after)) if not seen.values]
-    return f"no time that counts {' and '.join(sides)}"
+    told = []
+    for side, seen in (("A", before), ("B", after)):
+        if not seen.values:
+            first = next(iter(seen.left_out.values()))
+            told.append(f"in {side}: {first.split('; ')[0]}")
+    return f"no time that counts {' and '.join(told)}"
 
 
 def _family(side: Side, key: Key) -> str:
