@@ -6,6 +6,7 @@ what only one run has, what is undetermined and why, the environments, and every
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,11 +32,13 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "undetermined": ("undetermined", '<circle cx="8" cy="8" r="6" fill="none" stroke="currentColor" stroke-width="2.2"/>'),
 }
 
+_Looks = Mapping[tuple[str, str], style.Look]
+
 
 def render(comparison: Comparison, plot: Plot | None) -> str:
     """The page; `plot` is the dumbbell plot, None where nothing changed."""
     many = compare_words.many_tracks(comparison)
-    changed = comparison.worst_first
+    changed, looks = comparison.worst_first, compare_words.looks(comparison)
     text = page.template("compare.html.j2").render(
         title=f"{style.line(comparison.a.name, 60)} → {style.line(comparison.b.name, 60)}",
         headline=compare_words.headline(comparison),
@@ -45,11 +48,12 @@ def render(comparison: Comparison, plot: Plot | None) -> str:
         skipped_count=len(comparison.a.skipped) + len(comparison.b.skipped),
         remarks=compare_words.remarks(comparison),
         plot={"finding": plot.finding, "measure": plot.measure, "svg": Markup(plot.svg)} if plot is not None else None,
-        changed=[_row(row, many) for row in changed],
+        changed=[_row(row, many, looks) for row in changed],
         undrawn=[f"{compare_words.name(row, many)}: {row.metric.label}" for row in changed if not dumbbell.drawable(row)],
         total=len(comparison.rows),
-        groups=_groups(comparison.rows, many),
-        tracks=_sheets(comparison),
+        judged=len(comparison.rows) - comparison.counts["undetermined"],
+        groups=_groups(comparison.rows, many, looks),
+        tracks=_sheets(comparison, looks),
         only=[compare_words.only(found) for found in comparison.only],
         failed=[compare_words.failed(found) for found in comparison.failed],
         reasons=[
@@ -94,30 +98,32 @@ def _facts(comparison: Comparison) -> list[tuple[str, str, str, bool]]:
     return [(name, ours, theirs, ours != theirs) for (name, ours), (_, theirs) in pairs]
 
 
-def _row(row: Row, many: bool) -> dict[str, Any]:
+def _row(row: Row, many: bool, looks: _Looks) -> dict[str, Any]:
     return {
         "entry": compare_words.name(row, many), "metric": row.metric.label, "code": row.metric.name, "badge": badge(row),
-        "mark": page.mark(style.Look("", "o", "-"), row.family), "direction": compare_words.better_direction(row),
+        "mark": page.mark(looks[row.key.track, row.entry], row.family), "direction": compare_words.better_direction(row),
         "a": compare_words.quantity(row, row.a), "b": compare_words.quantity(row, row.b), "change": compare_words.change(row),
-        "interval": compare_words.interval(row), "p": style.probability(row.p), "reason": style.line(row.reason, 160),
+        "interval": compare_words.interval(row), "p": style.probability(row.p),
+        "tested": not math.isnan(row.p), "reason": style.line(row.reason, 160),
         "word": compare_words.verdict(row).partition(": ")[2], "seeds": compare_words.by_seed(row),
     }  # fmt: skip
 
 
-def _groups(rows: Sequence[Row], many: bool) -> list[dict[str, Any]]:
+def _groups(rows: Sequence[Row], many: bool, looks: _Looks) -> list[dict[str, Any]]:
     """All rows by entry."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(compare_words.name(row, many), []).append(row)
     return [
         {
-            "name": entry, "mark": page.mark(style.Look("", "o", "-"), own[0].family), "rows": [_row(row, many) for row in own],
+            "name": entry, "mark": page.mark(looks[own[0].key.track, own[0].entry], own[0].family),
+            "rows": [_row(row, many, looks) for row in own],
         }
         for entry, own in found.items()
     ]  # fmt: skip
 
 
-def _sheets(comparison: Comparison) -> list[dict[str, Any]]:
+def _sheets(comparison: Comparison, looks: _Looks) -> list[dict[str, Any]]:
     """By track, the entries of both runs that kept samples of a common seed; real ones on top."""
     runs = [_run(side) for side in (comparison.a, comparison.b)]
     ours, theirs = ({track.name: track for track in run.tracks} if run.records else {} for run in runs)
@@ -134,9 +140,10 @@ def _sheets(comparison: Comparison) -> list[dict[str, Any]]:
                 continue
             fid = fids.get((name, entry.contender, entry.sampler))
             notes = [f"FID {style.number(value)}" for value in (fid.a, fid.b)] if fid is not None else ["", ""]
+            look = looks.get((name, entry.name), track.looks[entry.name])
             rows.append(
                 {
-                    "name": entry.name, "mark": page.mark(track.looks[entry.name], entry.family), "seed": pair[0].seed,
+                    "name": entry.name, "mark": page.mark(look, entry.family), "seed": pair[0].seed,
                     "same": f"{name}/{entry.name}" in same, "pixels": pair[0].tile[1] < PIXELATED_BELOW,
                     "sides": [_strips(letter, own, note) for letter, own, note in zip("AB", pair, notes, strict=True)],
                 }

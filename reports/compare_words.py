@@ -118,6 +118,15 @@ def many_tracks(comparison: Comparison) -> bool:
     return len({*comparison.a.tracks, *comparison.b.tracks}) > 1
 
 
+def looks(comparison: Comparison) -> dict[tuple[str, str], style.Look]:
+    """By track and entry, how it is drawn in the plot, the tables and beside the samples."""
+    found: dict[tuple[str, str], style.Look] = {}
+    for track in comparison.a.tracks:
+        entries = sorted({(row.entry, row.family) for row in comparison.rows if row.key.track == track})
+        found |= {(track, entry): look for entry, look in style.looks(entries).items()}
+    return found
+
+
 def quantity(row: Row, value: float) -> str:
     """A value with its unit: `2.13 ms`, `104 MB`, `60.3 %`; counts in full."""
     if math.isnan(value):

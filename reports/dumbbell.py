@@ -16,7 +16,7 @@ from paragone.reports.chart import INK, MUTED, Canvas, Plot
 
 NAME = "comparison"
 MOST_ROWS = 40
-LINE, DRAWING, GROUP = 15.0, 16.0, 19.0
+LINE, DRAWING, GROUP = 15.0, 19.0, 21.0
 """Heights in points: of a line of text, of a row's drawing, of a group's title."""
 MARGIN = 12.0
 ROOM = 3.0
@@ -52,7 +52,7 @@ def figure(comparison: Comparison) -> Plot | None:
     measure = f"B over A, hollow: A, filled: B; bars: 95{style.THIN}% intervals; largest change first{left_out}"
     groups = [(v, [one for one in drawn if one.row.verdict == v]) for v in _TITLES]
     height = sum(GROUP + sum(one.head + DRAWING for one in own) for _, own in groups if own)
-    looks = style.looks(sorted({(row.entry, row.family) for row in rows}))
+    looks = compare_words.looks(comparison)
     with chart.visual():
         canvas = Canvas(finding(comparison), measure, height + 52)
         axes = canvas.axes(left=MARGIN, right=MARGIN, bottom=44, top=8)
@@ -94,7 +94,6 @@ def _axis(axes: Axes, rows: Sequence[Row], height: float) -> tuple[float, float]
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
     axes.grid(False)
-    axes.axvline(1.0, color=MUTED, linewidth=0.9, linestyle=(0, (3, 2)), zorder=1)
     return low, high
 
 
@@ -108,7 +107,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def _draw(
-    axes: Axes, groups: Sequence[tuple[str, list[_Drawn]]], looks: Mapping[str, style.Look], window: tuple[float, float]
+    axes: Axes, groups: Sequence[tuple[str, list[_Drawn]]], looks: Mapping[tuple[str, str], style.Look], window: tuple[float, float]
 ) -> None:
     """All groups from the top; y is in points."""
     at = axes.get_yaxis_transform()
@@ -121,11 +120,12 @@ def _draw(
             axes.text(
                 1, top + one.head - LINE + 3, one.text, transform=at, va="top", ha="right", color=INK, size=chart.SMALL_PT
             )  # fmt: skip
-            _dumbbell(axes, one.row, looks[one.row.entry], window, top + one.head + DRAWING / 2)
+            _dumbbell(axes, one.row, looks[one.row.key.track, one.row.entry], window, top + one.head + DRAWING / 2 - 2)
             top += one.head + DRAWING
 
 
 def _dumbbell(axes: Axes, row: Row, look: style.Look, window: tuple[float, float], y: float) -> None:
+    axes.plot([1.0, 1.0], [y - DRAWING / 2, y + DRAWING / 2], color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
     axes.plot([1.0, row.ratio], [y, y], color=chart.GRID, linewidth=4, solid_capstyle="round", zorder=1.5)
     low, high = row.ratio_interval
     if not math.isnan(low):
@@ -137,4 +137,13 @@ def _dumbbell(axes: Axes, row: Row, look: style.Look, window: tuple[float, float
     axes.plot(
         [1.0], [y], marker="o", markersize=6.5, markerfacecolor=chart.PAPER, markeredgecolor=MUTED, markeredgewidth=1.5, zorder=3
     )
-    axes.plot([row.ratio], [y], marker=look.marker, markersize=7.5, color=look.colour, markeredgecolor=chart.PAPER, zorder=4)
+    axes.plot(
+        [row.ratio],
+        [y],
+        marker=look.marker,
+        markersize=8.5,
+        color=look.colour,
+        markeredgecolor=chart.PAPER,
+        markeredgewidth=0.7,
+        zorder=4,
+    )
