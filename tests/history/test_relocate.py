@@ -42,6 +42,14 @@ def test_the_first_bad_night_is_where_it_was_planted(good, late, since, seed):
     assert found is nights[good]
 
 
+def test_nights_since_tell_chance_before_it_from_its_beginning():
+    values = stepped(20, 11, step=0.3)
+    values[18:20] += 0.14
+    nights = points(values)
+    assert relocate(opened(20, 18), nights[:21]).run == "n018"
+    assert relocate(opened(20, 18), nights).run == "n020"
+
+
 @pytest.mark.parametrize("before", [0, WINDOW - 30, WINDOW, 3 * WINDOW])
 def test_nights_long_ago_do_not_move_it(before):
     nights = points([*stepped(before, 0), *stepped(20, 8)])

@@ -104,6 +104,12 @@ def test_an_unexplained_worse_stretch_is_no_base():
     assert suspect.base.run == f"n{20 - MARGIN:03d}"
 
 
+def test_nights_before_an_explained_worsening_are_no_base():
+    past = past_of([Check(run="n020", started="", refuted=(key().id,))])
+    suspect, _, _ = suspicion([*noise(20), *(noise(5) + STEP), 2 * STEP], Bench(), past=past)
+    assert (suspect.first_bad.run, suspect.base.run) == ("n025", "n020")  # older ones would be blamed for it once more
+
+
 def test_base_is_the_latest_night_that_can_be_run_again():
     lab = Bench(able={"c15", "c17", "c28"})  # 28 is within the week
     suspect, _, _ = suspicion(stepped(30, 1), lab)
@@ -134,8 +140,9 @@ def test_beside_an_open_alert_the_base_is_of_what_it_left_behind():
     later, found, _ = suspicion(values, Bench(), past=past_of([Check(run="n020", started=opened.opened_at, opened=(opened,))]))
     assert found.alert == opened
     assert (later.base.run, later.first_bad.run) == (f"n{40 - MARGIN:03d}", "n040")
-    soon, _, _ = suspicion([*values[:24], 2 * STEP], Bench(), past=past_of([Check(run="n020", started="", opened=(opened,))]))
-    assert soon.base.run == "n020"
+    late = opened.model_copy(update={"opened": "n022", "opened_at": point(22, 0.0).started})  # two nights after the first bad one
+    soon, _, _ = suspicion([*values[:28], 2 * STEP], Bench(), past=past_of([Check(run="n022", started="", opened=(late,))]))
+    assert (soon.base.run, soon.first_bad.run) == ("n022", "n028")
 
 
 def alerting(suspect):
@@ -244,8 +251,14 @@ def test_an_alert_tells_what_the_re_runs_said():
     assert (alert.how, alert.base_commit, alert.id) == ("re-run", "c23", alert_id(key(), "n030"))
     assert (alert.first_bad, alert.last_good, alert.opened, alert.first_bad_commit) == ("n030", "n029", "n030", "c30")
     assert found.reason == "confirmed by 5 pairs against c23"
-    assert alert.limit == min(found.known.limit, found.known.level + alert.effect / 2)
     assert alert.before_raw == pytest.approx(math.exp(found.known.level))
+
+
+def test_gone_is_within_the_interval_and_at_least_half_the_way_back():
+    large, small = settled(STEP + 0.01 * SHAPE), settled(0.036 + 0.001 * SHAPE)
+    assert large.alert.limit == large.known.limit
+    assert small.alert.limit == pytest.approx(small.known.level + 0.018)
+    assert small.alert.limit < small.known.limit
 
 
 def test_an_open_alert_stays_open_where_nothing_is_confirmed():
