@@ -28,7 +28,7 @@ NOUNS: dict[Verdict, str] = {
     "no difference seen": "without a difference",
     "undetermined": "undetermined",
 }
-_LATIN = re.compile(r"[\d.,]+")
+_NUMBER = re.compile(r"[\d.,]+")
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,8 @@ def quantity(row: Row, value: float) -> str:
     if row.metric.unit.startswith("share"):
         return f"{style.number(100 * value)}{style.THIN}%" if abs(value) >= 0.001 or value == 0 else style.percent(value)
     metric = row.metric
+    if metric.unit == "flop" and row.kind != "exact":
+        return style.scaled(value, "flop")
     unit = "" if metric.unit in ("1", "exponent", "ratio", "ratio to real", "log sd", "log ratio", "correlation") else metric.unit
     return words.quantity(Watch(metric.name, metric.label, unit, row.kind, metric.scale, 1, row.smallest), value)
 
@@ -152,7 +154,7 @@ def interval(row: Row) -> str:
     if _by_ratio(row):
         low, high = (_percent(ratio) for ratio in row.ratio_interval)
     else:
-        low, high = (_difference(row, end).removesuffix(f"{style.THIN}points") for end in (row.difference.low, row.difference.high))
+        low, high = (_bare(row, end) for end in (row.difference.low, row.difference.high))
     return f"[{low}, {high}]"
 
 
@@ -179,7 +181,7 @@ def by_seed(row: Row) -> list[str]:
     """Values as measured, `0: 6.12 ms → 7.40 ms`, one a seed of either run; a dash where there is none."""
     seeds = sorted({*row.before.values, *row.after.values, *row.before.left_out, *row.after.left_out})
     sides = row.before.values, row.after.values
-    return [f"{seed}: " + " → ".join(quantity(row, side.get(seed, math.nan)) for side in sides) for seed in seeds]
+    return [f"{seed}: " + " → ".join(_short(row, side.get(seed, math.nan)) for side in sides) for seed in seeds]
 
 
 def reasons(comparison: Comparison) -> list[Reason]:
@@ -187,7 +189,7 @@ def reasons(comparison: Comparison) -> list[Reason]:
     found: dict[str, list[Row]] = {}
     for row in comparison.rows:
         if row.verdict == "undetermined":
-            found.setdefault(_LATIN.sub("#", row.reason), []).append(row)
+            found.setdefault(_NUMBER.sub("#", row.reason), []).append(row)
     groups = [Reason(style.line(rows[0].reason, 300), tuple(rows)) for rows in found.values()]
     return sorted(groups, key=lambda group: -len(group.rows))
 
@@ -255,12 +257,26 @@ def _percent(ratio: float) -> str:
         return f"×{style.number(ratio)}"
     if ratio == 1:
         return f"0{style.THIN}%"
-    sign = style.MINUS if ratio < 1 else "+"
-    return f"{sign}{style.percent(abs(ratio - 1))}"
+    return f"{_sign(ratio - 1)}{style.percent(abs(ratio - 1))}"
 
 
 def _difference(row: Row, value: float) -> str:
-    sign = style.MINUS if value < 0 else "+" if value > 0 else ""
     if row.metric.unit.startswith("share"):
-        return f"{sign}{style.number(100 * abs(value))}{style.THIN}points"
-    return f"{sign}{quantity(row, abs(value))}"
+        return f"{_sign(value)}{style.number(100 * abs(value))}{style.THIN}points"
+    return f"{_sign(value)}{quantity(row, abs(value))}"
+
+
+def _bare(row: Row, value: float) -> str:
+    """As `_difference`, without a unit that its neighbour names; times choose their unit by size and keep it."""
+    if row.metric.unit in ("s", "J", "bytes"):
+        return _difference(row, value)
+    return _sign(value) + style.number(abs(value) * (100 if row.metric.unit.startswith("share") else 1))
+
+
+def _short(row: Row, value: float) -> str:
+    """A value whose unit stands beside it already, where the unit is a long one."""
+    return style.number(value) if row.metric.unit.startswith("bits/") else quantity(row, value)
+
+
+def _sign(value: float) -> str:
+    return style.MINUS if value < 0 else "+" if value > 0 else ""

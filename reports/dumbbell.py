@@ -21,7 +21,7 @@ LINE, DRAWING, GROUP = 15.0, 19.0, 21.0
 MARGIN = 12.0
 ROOM = 3.0
 """An interval is drawn at most so far beyond the outermost dot, as a factor; further it ends in an arrow."""
-_TITLES = {"worse": "Worse in B", "better": "Better in B", "changed": "Changed, and neither is better"}
+_TITLES = {"worse": "Worse in B", "better": "Better in B", "changed": "Changed"}
 
 
 @dataclass(frozen=True)
