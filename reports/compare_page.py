@@ -73,9 +73,9 @@ METHOD = (
     "A row is a metric of an entry that both runs have a value of, at the end of the budget.",
     "Quality is compared in pairs of equal seeds where both runs have them, by Student's t; times, memory and energy by Welch's t, "
     "as the seed decides nothing there.",
-    "Better and worse need a p of at most 5 % after Benjamini and Hochberg over all tests of this page, an interval without "
-    "“no change”, and at least the smallest effect that counts: 3 % of a time, 2 % of memory, 5 % of energy, 10 % of FID and of "
-    "what else is a ratio, 2 points of a share.",
+    "Better and worse need a p of at most 5 % after Benjamini and Hochberg over all tests of this page (quality, time, memory and "
+    "energy with the same weight), an interval without “no change”, and at least the smallest effect that counts: 3 % of a time, "
+    "2 % of memory, 5 % of energy, 10 % of FID and of what else is a ratio, 2 points of a share.",
     "Times of disturbed cells are left out, all others are taken at one speed of the fixed workload that ran around each cell.",
     "Counts are compared to the letter; where neither direction is better, a metric can only be changed.",
     "Undetermined says that this comparison cannot tell, no difference seen that it looked and found none: a difference smaller "
