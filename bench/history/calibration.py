@@ -25,7 +25,7 @@ from paragone.bench.history.confirmation import LEVEL, LOOKS
 from paragone.bench.history.judging import PAIRS, History, judge_night
 from paragone.bench.history.life import Check, Past, past_of
 from paragone.bench.history.screen import WINDOW, Baseline, baseline
-from paragone.bench.history.segments import Array
+from paragone.bench.history.segments import CLIP, Array
 from paragone.bench.history.series import Key, Night, Point, Series
 from paragone.bench.history.watched import WATCHED, Watch
 
@@ -114,8 +114,10 @@ def smallest_seen(known: Baseline, watch: Watch, single: float) -> tuple[float, 
     def confirmed(d: float) -> float:
         return min(float(nct.sf(bound, pairs - 1, d / error)), float(stdtr(pairs - 1, (d - watch.smallest) / error)))
 
+    # On the second night the first one is part of the past, and clipped as it is it widens the interval.
+    again = alarming * math.sqrt((known.n + CLIP**2) / (known.n + 1))
     most = watch.smallest + 100 * (known.sd + error)
-    return _root(lambda d: beyond(suspected, d) * confirmed(d), most), _root(lambda d: beyond(alarming, d) ** 2, most)
+    return _root(lambda d: beyond(suspected, d) * confirmed(d), most), _root(lambda d: beyond(alarming, d) * beyond(again, d), most)
 
 
 def _root(power: Callable[[float], float], most: float) -> float:

@@ -53,14 +53,14 @@ def check_run(run: Path, history: Path, terms: Terms, log: Callable[[str], None]
     acknowledgements = read_acknowledgements(terms.acknowledged)
     reading = read_night(run)
     with Index.open(history) as index:
-        tonight, earlier, count = index.before(reading.night)
+        tonight, earlier = index.before(reading.night)
         skipped = index.skipped
     with _laboratory(run, reading, terms, log) as lab:
         judgement = judge_night(tonight, earlier, lab, terms.pairs)
     _remember(run, judgement.check, log)
     return Outcome(
         judgement, acknowledgements, terms.fail_on, terms.strict, _together(skipped, reading.skipped),
-        _located(judgement, earlier), count,
+        _located(judgement, earlier),
     )  # fmt: skip
 
 

@@ -36,8 +36,9 @@ class Confirmation:
 
 
 def decide(differences: Sequence[float], smallest: float) -> Confirmation:
-    """What the pairs so far say of a suspicion; fewer than `FEWEST` decide nothing."""
+    """What the pairs so far say of a suspicion; fewer than `FEWEST` finite differences decide nothing."""
     d = np.asarray(differences, dtype=float)
+    d = d[np.isfinite(d)]
     if d.size < FEWEST:
         nothing = float("nan")
         return Confirmation("undecided", float(d.mean()) if d.size else nothing, -np.inf, np.inf, 1.0, tuple(d.tolist()))

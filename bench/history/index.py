@@ -80,8 +80,8 @@ class Index:
                 found.append(Series(key, points))
         return found
 
-    def before(self, night: Night) -> tuple[Night, History, int]:
-        """The night with what is missing in it, all that earlier nights say, and how many earlier runs of its suite there are."""
+    def before(self, night: Night) -> tuple[Night, History]:
+        """The night with what is missing in it, and all that earlier nights say."""
         earlier = [n for n in self.nights if n.started < night.started and n.run != night.run]
         same = [n for n in earlier if n.machine == night.machine]
         of_suite = [n for n in same if n.suite == night.suite]
@@ -92,7 +92,7 @@ class Index:
         series = {key: found for key in tonight.points if (found := self._series(key, night, commits)) is not None}
         unseen = [key for key, point in tonight.points.items() if point.status != "missing" and key not in series]
         foreign = {key: words for key in unseen if (words := self._foreign(key, night, {n.run: n for n in earlier}))}
-        return tonight, History(series, past, _controls(same), foreign), len(of_suite)
+        return tonight, History(series, past, _controls(same), foreign)
 
     def _series(self, key: Key, night: Night, commits: dict[str, str]) -> Series | None:
         """The last eligible points before the night; None where there is none."""

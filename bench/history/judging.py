@@ -2,7 +2,8 @@
 
     missing, invalid, no baseline, warming up      not judged: never a pass
     ok, improved, changed                          judged, nothing to do (changed: an exact value that is neither better nor worse)
-    waiting      suspicious, the base cannot be run again: a second night decides
+    waiting      suspicious and not decided: the base cannot be run again, or re-runs do not decide; the next night is held against
+                 the same level
     refuted      suspicious, but tonight's code is no worse than the last good one's in re-runs, or is the very same
     moved        suspicious together with others, or with the control workload: the machine changed, told in one notice
     alert        opened tonight;   open: opened on an earlier night and still there;   resolved: gone for three nights
@@ -64,12 +65,12 @@ def judge_night(tonight: Night, history: History, lab: Laboratory | None, pairs:
     again = run_again([s for s in suspects if s not in caught or s in probes], lab, pairs)
     if any(again[s.key].decision == "confirmed" for s in probes if s.key in again):
         again |= run_again([s for s in caught if s not in probes], lab, pairs)
-        caught = []  # re-runs say that it was the code
+        storm, caught = None, []  # re-runs say that it was the code
     adjusted = dict(zip(again, benjamini_hochberg([c.p for c in again.values()]).tolist(), strict=True))
     for s in suspects:
         found = replace(findings[s.key], confirmation=again.get(s.key))
         if storm is not None and s in caught:
-            findings[s.key] = replace(found, state="moved", reason=storm.words)
+            findings[s.key] = replace(found, state="moved" if found.alert is None else "open", reason=storm.words)
         else:
             findings[s.key] = settle(found, s, history.series[s.key], adjusted.get(s.key))
     return Judgement(tonight, tuple(findings.values()), (storm.words,) if storm is not None else ())
@@ -79,13 +80,13 @@ def screen(key: Key, point: Point, history: History) -> Finding:
     """The state of one series before anything is run again; `waiting` for one that is suspicious."""
     earlier = history.series[key].eligible if key in history.series else ()
     found = Finding(key, "ok", tonight=point, nights=len(earlier))
+    standing = history.past.open.get(key.id, ())
     if point.status != "ok":
-        return replace(found, state=point.status, reason=point.reason)
+        return replace(found, state=point.status, reason=point.reason, alert=standing[-1] if standing else None)
     if not earlier and key in history.foreign:
         return replace(found, state="no baseline", reason=history.foreign[key])
-    standing = history.past.open.get(key.id, ())
     if found.watch.kind == "exact":
-        return judge_exact(found, point, earlier, standing)
+        return judge_exact(found, point, earlier, standing, history.past.checked)
     recent = earlier[-WINDOW:]
     explained = history.past.explained.get(key.id, frozenset())
     known = baseline(recent, found.watch, [k for k, p in enumerate(recent) if p.run in explained])
@@ -149,6 +150,6 @@ def _went_away(alert: Alert, point: Point, earlier: Sequence[Point]) -> bool:
 
 def _movement(found: Finding) -> Movement:
     value, known, smallest = found.tonight.value if found.tonight else None, found.known, found.watch.smallest
-    if value is None or known is None:
+    if value is None or known is None or found.alert is not None:  # what has an alert did not move tonight
         return Movement(found.key, 0)
     return Movement(found.key, 1 if known.worse(value, smallest) else -1 if known.better(value, smallest) else 0)

@@ -57,7 +57,7 @@ class GitLaboratory:
         self._run, self._night, self._log = run, night, log
         self._repository = find_repository()
         self._manifest, self._refusal = _recorded(run)
-        self._base = None if base is None else _named_base(base, self._repository)
+        self.named_base = "" if base is None else _named_base(base, self._repository)
         self._stack = ExitStack()
         self.why_not = cache(self._why_not)
 
@@ -77,7 +77,7 @@ class GitLaboratory:
         """Compared values of head less base in pairs `first` to `first + count - 1` of each suspect; fewer where re-runs failed."""
         groups: dict[str, list[Suspect]] = defaultdict(list)
         for suspect in suspects:
-            groups[self._base or suspect.base.commit].append(suspect)
+            groups[self.named_base or suspect.base.commit].append(suspect)
         found: dict[Key, list[float]] = {suspect.key: [] for suspect in suspects}
         for base, group in groups.items():
             try:
@@ -99,9 +99,9 @@ class GitLaboratory:
         tonight = self._repository.why_not(self._night.commit)
         if tonight:
             return f"tonight's own code cannot be run again: {tonight}"
-        if self._base is not None and Path(self._base).is_dir():
+        if self.named_base and Path(self.named_base).is_dir():
             return ""
-        name = self._base or commit
+        name = self.named_base or commit
         return self._repository.why_not(name) or self._missing(name, self._repository)
 
     def _missing(self, commit: str, repository: Repository) -> str:

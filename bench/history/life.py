@@ -43,6 +43,7 @@ class Alert(Frozen):
     how: How
     base_commit: str = Field(default="", description="what head was held against in re-runs")
     level: float | None = None
+    level_since: str = Field(default="", description="the first run of those that make the level")
     limit: float | None = Field(default=None, description="at or below it a night has gone back, at least half the way")
     effect: float | None = None
     low: float | None = None
@@ -72,7 +73,7 @@ class Acknowledgement(Frozen):
 
     id: str
     reason: str
-    until: str
+    until: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
 
     def holds(self, day: str) -> bool:
         """True on days (ISO 8601, date or time) up to and including `until`."""
@@ -87,11 +88,13 @@ class Past:
         open: alerts that were opened and not resolved, oldest first.
         explained: runs on which a change for the worse was explained.
         alerts: every alert ever opened.
+        checked: runs that were checked.
     """
 
     open: Mapping[str, Sequence[Alert]] = field(default_factory=dict)
     explained: Mapping[str, frozenset[str]] = field(default_factory=dict)
     alerts: Sequence[Alert] = ()
+    checked: frozenset[str] = frozenset()
 
 
 def past_of(checks: Iterable[Check]) -> Past:
@@ -112,6 +115,7 @@ def past_of(checks: Iterable[Check]) -> Past:
         {series: tuple(alerts.values()) for series, alerts in open_.items() if alerts},
         {series: frozenset(runs) for series, runs in explained.items()},
         tuple(alert for check in ordered for alert in check.opened),
+        frozenset(check.run for check in ordered),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from paragone.bench.history.findings import Finding, Judgement
 from paragone.bench.history.life import Acknowledgement, Alert
+from paragone.bench.history.segments import LONG
 from paragone.bench.history.series import Kind
 from paragone.bench.history.watched import KINDS
 
@@ -27,7 +28,6 @@ class Outcome:
         strict: what could not be judged ends in exit code 4.
         skipped: files of the history that could not be read, each with the reason.
         located: by alert id, the first bad run as seen from the nights since.
-        earlier: runs of the history that lie before this one on this machine.
     """
 
     judgement: Judgement
@@ -36,7 +36,6 @@ class Outcome:
     strict: bool = False
     skipped: tuple[str, ...] = ()
     located: Mapping[str, str] = field(default_factory=dict)
-    earlier: int = 0
 
     def acknowledgement(self, alert: Alert) -> Acknowledgement | None:
         """The acknowledgement that holds for this alert tonight."""
@@ -62,8 +61,9 @@ class Outcome:
 
     @property
     def standing(self) -> tuple[Finding, ...]:
-        """Alerts that are there and do not fail tonight: open, acknowledged, or of a kind that does not fail; worst first."""
-        return tuple(f for f in self.judgement.worst_first if f.state in ("alert", "open") and not self.fails(f))
+        """Alerts that do not fail tonight: open, acknowledged, of a kind that does not fail, or not to be seen; worst first."""
+        there = (f for f in self.judgement.worst_first if f.state in ("alert", "open") or (f.alert is not None and not f.judged))
+        return tuple(f for f in there if not self.fails(f))
 
     @property
     def not_judged(self) -> tuple[Finding, ...]:
@@ -97,12 +97,17 @@ class Outcome:
             found = len(self.failing)
             return f"{found} confirmed regression{'s' if found > 1 else ''} in {total} series"
         if self.verdict == "warming up":
-            return f"warming up: {self.earlier + 1} of 11 nights of {total} series"
+            night_number = 1 + max(f.nights for f in self.judgement.findings)
+            return f"warming up: {night_number} of {LONG + 1} nights of {total} series"
         if self.verdict == "not judged":
             return f"not judged: {_reasons(self.not_judged)}"
         left_out = f"; {len(self.not_judged)} not judged: {_reasons(self.not_judged)}" if self.not_judged else ""
-        standing = f", {len(self.standing)} known" if self.standing else ""
-        return f"no new regression in {total - len(self.not_judged)} series{standing}{left_out}"
+        opened = sum(f.state == "alert" and f.alert is not None and self.acknowledgement(f.alert) is None for f in self.standing)
+        known = len(self.standing) - opened
+        told = f", {known} known" if known else ""
+        told += f", {opened} opened tonight in kinds that do not fail" if opened else ""
+        word = "failing" if opened else "new"
+        return f"no {word} regression in {total - len(self.not_judged)} series{told}{left_out}"
 
 
 def _reasons(findings: Sequence[Finding], most: int = 2) -> str:
@@ -113,4 +118,5 @@ def _reasons(findings: Sequence[Finding], most: int = 2) -> str:
         counted[words] = counted.get(words, 0) + 1
     ordered = sorted(counted.items(), key=lambda item: -item[1])
     told = "; ".join(f"{words} in {n} series" for words, n in ordered[:most])
-    return told + (f"; and {len(ordered) - most} more reasons" if len(ordered) > most else "")
+    left = len(ordered) - most
+    return told + (f"; and {left} more reason{'s' if left > 1 else ''}" if left > 0 else "")

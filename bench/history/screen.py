@@ -77,8 +77,9 @@ class Baseline:
         return value > self.alarm and value - self.level > smallest
 
     def first_bad(self, tonight: float, smallest: float) -> int:
-        """Index of the likeliest first bad night; `n` is tonight."""
-        return first_bad(np.append(self.values, tonight), self.level, smallest * FLOOR)
+        """Index of the likeliest first bad night, `n` is tonight; before the reference it may have been as bad long ago."""
+        start = int(self.segments.reference[0])
+        return start + first_bad(np.append(self.values, tonight)[start:], self.level, smallest * FLOOR)
 
 
 def baseline(past: Sequence[Point], watch: Watch, explained: Sequence[int] = ()) -> Baseline | None:

@@ -48,7 +48,9 @@ def clipped(x: Array, floor: float) -> Array:
     """Values no farther than `CLIP` scales from the median of the five nights around them: one spike is no segment."""
     half = _WINDOW // 2
     padded = np.concatenate([np.full(half, np.nan), x, np.full(half, np.nan)])
-    around = np.nanmedian(np.lib.stride_tricks.sliding_window_view(padded, _WINDOW), axis=1)
+    windows = np.sort(np.lib.stride_tricks.sliding_window_view(padded, _WINDOW), axis=1)  # what is not there comes last
+    there, rows = np.count_nonzero(~np.isnan(windows), axis=1), np.arange(x.size)
+    around = (windows[rows, (there - 1) // 2] + windows[rows, there // 2]) / 2  # numpy's nanmedian takes ten times as long
     scale = max(floor, MAD_TO_SD * float(np.median(np.abs(x - around))))
     return np.clip(x, around - CLIP * scale, around + CLIP * scale)
 

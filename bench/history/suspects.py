@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from paragone.bench.history.confirmation import Confirmation
+from paragone.bench.history.confirmation import FEWEST, Confirmation
 from paragone.bench.history.findings import Finding
 from paragone.bench.history.life import Alert, How, alert_id
 from paragone.bench.history.screen import FLOOR, WINDOW, Baseline
@@ -33,6 +33,9 @@ NIGHTS_BEFORE = 2
 class Laboratory(Protocol):
     """Who runs cells again."""
 
+    named_base: str
+    """The commit or folder that every suspect is held against, where the user named one; else empty."""
+
     def why_not(self, commit: str) -> str:
         """Why this commit cannot be run again here, in words; empty where it can."""
 
@@ -48,7 +51,8 @@ class Suspect:
         tonight, first_bad, last_good: tonight's point, the likeliest first bad one, and the one before that.
         base: the night whose code head is held against.
         refusal: why no base can be run again, empty where one can.
-        same_code: tonight's commit is the base's: there is nothing to compare.
+        named_base: what the user named to be run against, instead of the base.
+        level_since: the first run of those that make the level.
     """
 
     key: Key
@@ -59,6 +63,8 @@ class Suspect:
     base: Point
     refusal: str
     creep: bool = False
+    named_base: str = ""
+    level_since: str = ""
 
     @property
     def watch(self) -> Watch:
@@ -72,8 +78,13 @@ class Suspect:
 
     @property
     def same_code(self) -> bool:
-        """True where the base can be run again and is what ran tonight."""
-        return not self.refusal and self.base.commit == self.tonight.commit
+        """True where the base can be run again and is what ran tonight: there is nothing to compare."""
+        return not self.refusal and not self.named_base and self.base.commit == self.tonight.commit
+
+    @property
+    def against(self) -> str:
+        """What tonight's code is held against."""
+        return self.named_base or self.base.commit or self.base.run
 
 
 def suspect_of(found: Finding, series: Series, lab: Laboratory | None) -> Suspect:
@@ -88,7 +99,10 @@ def suspect_of(found: Finding, series: Series, lab: Laboratory | None) -> Suspec
     reference = [int(k) for k in known.segments.reference if since <= k < bad]
     early = [k for k in reference if k <= bad - MARGIN] or reference[:1] or [max(0, bad - 1)]
     base, refusal = _base([nights[k] for k in early[-LONG:]], lab)
-    return Suspect(found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], base, refusal, found.creep)
+    return Suspect(
+        found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], base, refusal, found.creep,
+        "" if lab is None else lab.named_base, nights[int(known.segments.reference[0])].run,
+    )  # fmt: skip
 
 
 def _base(good: Sequence[Point], lab: Laboratory | None) -> tuple[Point, str]:
@@ -115,34 +129,38 @@ def _settle(found: Finding, suspect: Suspect, series: Series, adjusted_p: float 
     if suspect.same_code:
         words = f"the code is that of the last good night ({suspect.base.commit}): what changed lies outside of it"
         return replace(found, state="refuted", reason=words)
-    if found.confirmation is not None and adjusted_p is not None:
-        return _by_rerun(found, suspect, found.confirmation, adjusted_p)
-    return _by_nights(found, suspect, series)
+    again = found.confirmation
+    if again is None or adjusted_p is None:
+        return _by_nights(found, suspect, series, suspect.refusal)
+    if len(again.differences) < FEWEST:
+        return _by_nights(found, suspect, series, "re-runs failed: see what the check printed")
+    return _by_rerun(found, suspect, again, adjusted_p)
 
 
 def _by_rerun(found: Finding, suspect: Suspect, again: Confirmation, adjusted_p: float) -> Finding:
-    pairs = len(again.differences)
-    against = f"{pairs} pairs against {suspect.base.commit or suspect.base.run}"
+    against = f"{len(again.differences)} pairs against {suspect.against}"
     if again.decision == "confirmed" and adjusted_p <= FALSE_DISCOVERIES:
         return replace(found, state="alert", reason=f"confirmed by {against}", alert=_alert(suspect, "re-run", again))
-    if pairs == 0:
-        return replace(found, state="waiting", reason="re-runs failed: see the log")
-    words = "refuted" if again.decision != "undecided" else "not confirmed"
-    return replace(found, state="refuted", reason=f"{words} by {against}")
+    if again.decision == "refuted":
+        return replace(found, state="refuted", reason=f"refuted by {against}")
+    why = (
+        "which do not decide" if again.decision == "undecided" else "but chance among all that was run again tonight may do as much"
+    )
+    return replace(found, state="waiting", reason=f"not confirmed by {against}, {why}; looked at again the next night")
 
 
-def _by_nights(found: Finding, suspect: Suspect, series: Series) -> Finding:
+def _by_nights(found: Finding, suspect: Suspect, series: Series, refusal: str) -> Finding:
     value, smallest = suspect.tonight.value or 0.0, suspect.watch.smallest
     before = [p.value for p in series.eligible[-NIGHTS_BEFORE:]]
     excess = value - suspect.known.level
     twice = suspect.known.alarming(value, smallest) and any(
-        v is not None and suspect.known.alarming(v, smallest) and 0.5 < (v - suspect.known.level) / excess < 2 for v in before
+        v is not None and suspect.known.alarming(v, smallest) and 0.5 <= (v - suspect.known.level) / excess <= 2 for v in before
     )
     if suspect.creep or twice:
         how: How = "creep" if suspect.creep else "two nights"
         words = "ten nights lie above the first ten" if suspect.creep else "two of three nights lie beyond the interval"
-        return replace(found, state="alert", reason=f"{words}; {suspect.refusal}", alert=_alert(suspect, how, None))
-    return replace(found, reason=f"a second such night would be an alert; {suspect.refusal}")
+        return replace(found, state="alert", reason=f"{words}; {refusal}", alert=_alert(suspect, how, None))
+    return replace(found, reason=f"a second such night would be an alert; {refusal}")
 
 
 def _alert(suspect: Suspect, how: How, again: Confirmation | None) -> Alert:
@@ -154,7 +172,8 @@ def _alert(suspect: Suspect, how: How, again: Confirmation | None) -> Alert:
         metric=suspect.key.metric, kind=suspect.watch.kind, first_bad=suspect.first_bad.run,
         first_bad_commit=suspect.first_bad.commit, last_good=suspect.last_good.run, last_good_commit=suspect.last_good.commit,
         opened=suspect.tonight.run, opened_at=suspect.tonight.started, how=how,
-        base_commit=suspect.base.commit if again is not None else "", level=suspect.known.level, limit=back,
+        base_commit=suspect.named_base or suspect.base.commit if again is not None else "", level=suspect.known.level,
+        level_since=suspect.level_since, limit=back,
         effect=effect, low=None if again is None else again.low,
         high=None if again is None else again.high, p=None if again is None else again.p,
         differences=() if again is None else again.differences, before_raw=_raw_level(suspect), after_raw=suspect.tonight.raw,
@@ -171,7 +190,7 @@ def _raw_level(suspect: Suspect) -> float | None:
 
 
 def relocate(alert: Alert, points: Sequence[Point]) -> Point | None:
-    """The first bad night as seen from the nights since: the alert's own until three nights more are known.
+    """The first bad night as seen from the nights since.
 
     `points` are the series' eligible points, oldest first. None where the alert's nights are not among them.
     """
@@ -179,5 +198,6 @@ def relocate(alert: Alert, points: Sequence[Point]) -> Point | None:
     if alert.level is None or alert.opened not in runs:
         return next((p for p in points if p.run == alert.first_bad), None)
     end = min(len(points), runs.index(alert.opened) + LONG)
-    x = np.array([p.value for p in points[max(0, end - WINDOW) : end]], dtype=float)
-    return points[max(0, end - WINDOW) + first_bad(x, alert.level, WATCHED[alert.metric].smallest * FLOOR)]
+    start = max(0, end - WINDOW, runs.index(alert.level_since) if alert.level_since in runs else 0)
+    x = np.array([p.value for p in points[start:end]], dtype=float)
+    return points[start + first_bad(x, alert.level, WATCHED[alert.metric].smallest * FLOOR)]

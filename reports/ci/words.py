@@ -179,6 +179,8 @@ def why_it_stands(outcome: Outcome, finding: Finding) -> str:
     known = outcome.acknowledgement(alert)
     if known is not None:
         return f"acknowledged through {known.until}: {plain(known.reason, 120)}"
+    if not finding.judged:
+        return f"open since {plain(alert.opened_at[:10], 20)}, not to be seen tonight: {finding.state}"
     if finding.state == "alert":
         return f"opened tonight; {alert.kind} does not fail the check"
     return f"open since {plain(alert.opened_at[:10], 20)}"

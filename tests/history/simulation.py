@@ -42,6 +42,8 @@ class Bench:
     tonight: int = 0
     reruns: int = 0
 
+    named_base = ""
+
     def why_not(self, commit):
         return ""
 

@@ -124,6 +124,8 @@ class Drawn:
     def __init__(self, keys, rows):
         self.rows, self.asked = dict(zip(keys, rows, strict=True)), []
 
+    named_base = ""
+
     def why_not(self, commit):
         return ""
 

@@ -30,7 +30,7 @@ def point(night, value):
 def judged(metric, values):
     """The last of these nights, judged alone: no alert is open."""
     *earlier, tonight = (point(n, value) for n, value in enumerate(values))
-    return judge_exact(Finding(key(metric), "ok", tonight=tonight, nights=len(earlier)), tonight, earlier, ())
+    return judge_exact(Finding(key(metric), "ok", tonight=tonight, nights=len(earlier)), tonight, earlier, (), frozenset())
 
 
 def lived(metric, values):
@@ -92,7 +92,7 @@ def test_seeds_that_differ_are_compared_to_the_letter():
     key_, stamp = key("train_samples"), ("night", "2026-01-02", "c")
     earlier = Point("before", "2026-01-01", "b", "ok", raw=55.0, exact="50, 60")
     tonight = Point(*stamp, "ok", raw=55.0, exact="60, 50")
-    found = judge_exact(Finding(key_, "ok", tonight=tonight), tonight, [earlier], ())
+    found = judge_exact(Finding(key_, "ok", tonight=tonight), tonight, [earlier], (), frozenset())
     assert (found.state, found.reason) == ("changed", "50, 60 became 60, 50")
 
 
@@ -156,7 +156,7 @@ def test_worse_than_before_one_alert_and_better_than_before_another():
 def test_a_new_alert_may_open_on_the_night_another_ends():
     old = lived("parameters", [120, 140])[-1].alert
     earlier, tonight = [point(0, 120), point(1, 140), point(2, 110)], point(3, 115)  # night 2 was not checked
-    found = judge_exact(Finding(key("parameters"), "ok", tonight=tonight), tonight, earlier, [old])
+    found = judge_exact(Finding(key("parameters"), "ok", tonight=tonight), tonight, earlier, [old], frozenset())
     assert (found.state, found.alert.before, found.gone) == ("alert", "110", (old,))
 
 

@@ -49,6 +49,10 @@ def before(history, folder):
         return index.before(read_night(folder).night)
 
 
+def earlier_of(history, folder):
+    return {point.run for series in before(history, folder)[1].series.values() for point in series.points}
+
+
 def missing(night):
     return {(k.entry, k.metric): p.reason for k, p in night.points.items() if p.status == "missing"}
 
@@ -81,14 +85,13 @@ def nights(three, tmp_path):
 
 
 def test_only_earlier_runs_count_and_never_the_run_itself(nights):
-    tonight, history, earlier = before(nights, nights / "night-02")
-    assert earlier == 1
+    tonight, history = before(nights, nights / "night-02")
     assert tonight.points == {k: p for k, p in read_night(nights / "night-02").night.points.items() if p.ok}  # less what never was
     assert {p.run for s in history.series.values() for p in s.points} == {"night-01"}
     assert [c.run for c in history.controls] == ["night-01"]
-    _, history, earlier = before(nights, nights / "night-03")
+    _, history = before(nights, nights / "night-03")
     step = next(s for k, s in history.series.items() if (k.entry, k.metric) == ("digits/vqvae", "train_step_s"))
-    assert (earlier, [p.run for p in step.points]) == (2, ["night-01", "night-02"])
+    assert [p.run for p in step.points] == ["night-01", "night-02"]
     assert [c.value for c in history.controls] == pytest.approx([math.log(0.1), math.log(0.2)])
     for number, night in enumerate(("night-01", "night-02")):
         assert step.points[number] == read_night(nights / night).night.points[step.key]
@@ -98,16 +101,16 @@ def test_equal_starts_are_not_earlier(nights, tmp_path):
     twin = shutil.copytree(nights / "night-02", nights / "twin")
     outside = shutil.copytree(nights / "night-02", tmp_path / "elsewhere" / "night-02")
     for folder in (twin, outside, nights / "night-02"):
-        assert before(nights, folder)[2] == 1
-    assert before(nights, nights / "night-03")[2] == 3
+        assert earlier_of(nights, folder) == {"night-01"}
+    assert earlier_of(nights, nights / "night-03") == {"night-01", "night-02", "twin"}
 
 
 def test_a_history_that_is_not_there_or_empty(tmp_path):
     run = write_night(tmp_path / "runs", 1)
     (tmp_path / "empty").mkdir()
     for history in (tmp_path / "none", tmp_path / "empty"):
-        tonight, found, earlier = before(history, run)
-        assert (found.series, earlier, found.foreign) == ({}, 0, {})
+        tonight, found = before(history, run)
+        assert (found.series, found.foreign) == ({}, {})
         assert {p.status for p in tonight.points.values()} == {"ok"}  # unmeasured energy is no series
     assert not (tmp_path / "none").exists()
 
@@ -226,7 +229,7 @@ def test_folders_that_are_no_runs(nights):
 
 def test_a_vanished_entry_is_missing_for_three_nights(nights):
     write_night(nights, 4, names=("vqvae",))
-    tonight, _, _ = before(nights, nights / "night-04")
+    tonight, _ = before(nights, nights / "night-04")
     told = missing(tonight)
     assert {entry.split("/")[1] for entry, _ in told} == {"ddpm"}
     assert ("digits/ddpm/ddim-50", "fid") in told
@@ -251,11 +254,10 @@ def test_a_vanished_series_with_an_open_alert_stays_missing(nights):
 def test_an_empty_run_and_those_before_it(nights):
     for day in (4, 5, 6, 7):
         write_night(nights, day, change=lambda r: None)
-    tonight, history, earlier = before(nights, nights / "night-07")
-    assert earlier == 6
+    tonight, history = before(nights, nights / "night-07")
     assert {p.status for p in tonight.points.values()} == {"missing"}  # empty nights before it do not make it forgotten
     assert {k.entry for k in tonight.points} == {"digits/ddpm", "digits/ddpm/ddim-50", "digits/ddpm/ddpm-1000", "digits/vqvae"}
-    outcome = Outcome(judge_night(tonight, history, None), strict=True, earlier=earlier)
+    outcome = Outcome(judge_night(tonight, history, None), strict=True)
     assert (outcome.exit_code, outcome.headline) == (4, "not judged: the run holds no record")
 
 
@@ -285,8 +287,8 @@ def test_a_metric_that_was_lost_is_missing_and_one_that_never_was_is_not(nights)
 def test_another_machine_has_no_baseline_and_says_what_differs(nights):
     other = {"device": "cpu", "cpu": "New CPU", "cores": "2", "memory_bytes": "8000000000", "gpu": "one"}
     write_night(nights, 4, fingerprint=other)
-    tonight, history, earlier = before(nights, nights / "night-04")
-    assert (history.series, earlier, history.controls) == ({}, 0, [])
+    tonight, history = before(nights, nights / "night-04")
+    assert (history.series, history.controls) == ({}, [])
     assert set(history.foreign) == set(tonight.points)
     assert set(history.foreign.values()) == {
         "another machine: cpu is 'New CPU' tonight and 'Example CPU' before; gpu is 'one' tonight and 'unknown' before; "
@@ -299,8 +301,7 @@ def test_another_machine_has_no_baseline_and_says_what_differs(nights):
 
 def test_another_protocol_has_no_baseline_and_nothing_is_missing(nights):
     write_night(nights, 4, suite={"budget": {"train": "9 steps", "parameters": 1}})
-    tonight, history, earlier = before(nights, nights / "night-04")
-    assert earlier == 3
+    tonight, history = before(nights, nights / "night-04")
     assert not missing(tonight)
     assert set(history.foreign.values()) == {"another protocol: budget or suite changed since night-03"}
     assert set(history.foreign) == set(tonight.points)
@@ -308,8 +309,7 @@ def test_another_protocol_has_no_baseline_and_nothing_is_missing(nights):
 
 def test_another_suite_misses_nothing(nights):
     write_night(nights, 4, names=("vqvae",), suite={"name": "weekly"})
-    tonight, history, earlier = before(nights, nights / "night-04")
-    assert earlier == 0
+    tonight, history = before(nights, nights / "night-04")
     assert not missing(tonight)
     assert history.series
 
@@ -317,7 +317,7 @@ def test_another_suite_misses_nothing(nights):
 def test_invalid_times_stay_series_and_are_not_compared(nights):
     write_night(nights, 4, change=lambda r: with_timing(r, "throttled"))
     write_night(nights, 5)
-    tonight, history, _ = before(nights, nights / "night-05")
+    tonight, history = before(nights, nights / "night-05")
     key = next(k for k in tonight.points if (k.entry, k.metric) == ("digits/vqvae", "train_step_s"))
     assert [p.run for p in history.series[key].points] == ["night-01", "night-02", "night-03"]
     with Index.open(nights) as index:
@@ -341,9 +341,9 @@ def test_a_long_past_is_cut(tmp_path):
         content = {"datetime": f"2026-01-01T{k // 60:02d}:{k % 60:02d}:00+00:00"}
         import_benchmarks(saved(tmp_path, **content), tmp_path / "h")
     run = import_benchmarks(saved(tmp_path, datetime="2026-02-01T00:00:00"), tmp_path / "h")
-    _, history, earlier = before(tmp_path / "h", run)
+    _, history = before(tmp_path / "h", run)
     [series] = history.series.values()
-    assert (earlier, len(series.points)) == (WINDOW + 5, WINDOW)
+    assert len(series.points) == WINDOW
     assert series.points[-1].started == "2026-01-01T02:04:00.000+00:00"
     assert [p.started for p in series.points] == sorted(p.started for p in series.points)
 

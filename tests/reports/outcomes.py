@@ -111,7 +111,7 @@ def of_everything():
     )
     return outcome(
         *findings, notices=("environment changed: 3 of 5 series got worse on the same night",),
-        acknowledgements=acknowledged(known, "2026-04-01"), skipped=("old-run/run.json: truncated at byte 17",), earlier=12,
+        acknowledgements=acknowledged(known, "2026-04-01"), skipped=("old-run/run.json: truncated at byte 17",),
     )  # fmt: skip
 
 

@@ -105,7 +105,7 @@ def validator():
         of_everything(),
         outcome(),
         outcome(problem="the run holds no record", strict=True),
-        outcome(finding("warming up"), earlier=2),
+        outcome(finding("warming up")),
         outcome(finding("missing"), skipped=["x"] * 500),
         of_many(300),
     ],
