@@ -106,6 +106,20 @@ def judge(
 
 
 @app.command()
+def compare(
+    run_a: Annotated[Path, typer.Argument(help="The folder of a run: before.")],
+    run_b: Annotated[Path, typer.Argument(help="The folder of another: after.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report; default compare-<RUN_A> in RUN_B.")] = None,
+) -> None:
+    """Compare two runs metric by metric: ratio, interval, verdict, and what cannot be compared."""
+    from paragone.reports.compare import summary_text, write_comparison
+
+    written = write_comparison(run_a, run_b, out)
+    print(summary_text(written.comparison), end="")
+    print(f"report: {written.html}")
+
+
+@app.command()
 def doctor(json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False) -> None:
     """Say what can be measured on this machine, why the rest cannot, and what would change that."""
     from paragone.bench.doctor import examine
