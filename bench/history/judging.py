@@ -25,7 +25,7 @@ from paragone.bench.history.screen import FLOOR, WINDOW, baseline, crept, linger
 from paragone.bench.history.segments import LONG, SHORTEST, change_points
 from paragone.bench.history.series import Key, Night, Point, Series
 from paragone.bench.history.storm import Movement, find_storm
-from paragone.bench.history.suspects import Laboratory, Suspect, settle, suspect_of
+from paragone.bench.history.suspects import Laboratory, Suspect, settle, suspect_of, with_common_bases
 from paragone.bench.history.watched import WATCHED
 from paragone.bench.judge.significance import benjamini_hochberg
 
@@ -58,7 +58,8 @@ def judge_night(tonight: Night, history: History, lab: Laboratory | None, pairs:
     `lab` runs cells again (None: nobody can); `pairs` are the first pairs of a confirmation.
     """
     findings = {key: screen(key, point, history) for key, point in sorted(tonight.points.items())}
-    suspects = [suspect_of(f, history.series[f.key], lab) for f in findings.values() if f.state == "waiting"]
+    waiting = [f for f in findings.values() if f.state == "waiting"]
+    suspects = with_common_bases([suspect_of(f, history.series[f.key], lab) for f in waiting])
     storm = find_storm([_movement(f) for f in findings.values() if f.known is not None], history.controls, tonight.control_s)
     caught = [s for s in suspects if storm is not None and s.key in storm.keys]
     probes = sorted(caught, key=lambda s: -s.excess)[:STORM_PROBES]

@@ -1,13 +1,14 @@
 """Suspects: which base tonight is held against, and what becomes of a suspicion.
 
     first bad   the likeliest beginning of the stretch above the level (segments.first_bad)
-    base        the latest reference night at least a week before it that can be run again
+    base        a reference night at least a week before it that can be run again, the latest of those that serve most suspects
     two nights  where no base can be run again: tonight and one of the two nights before lie beyond the interval at alpha .2 %, the
                 smaller excess at least half the larger
 
 A base that may be bad itself would acquit the culprit, and the beginning is known to some nights only: hence the week.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -53,6 +54,7 @@ class Suspect:
         refusal: why no base can be run again, empty where one can.
         named_base: what the user named to be run against, instead of the base.
         level_since: the first run of those that make the level.
+        able: all nights that could be the base and can be run again, oldest first.
     """
 
     key: Key
@@ -65,6 +67,7 @@ class Suspect:
     creep: bool = False
     named_base: str = ""
     level_since: str = ""
+    able: tuple[Point, ...] = ()
 
     @property
     def watch(self) -> Watch:
@@ -98,20 +101,27 @@ def suspect_of(found: Finding, series: Series, lab: Laboratory | None) -> Suspec
     bad = max(min(since + 1, len(nights) - 1), known.first_bad(tonight.value, found.watch.smallest))
     reference = [int(k) for k in known.segments.reference if since <= k < bad]
     early = [k for k in reference if k <= bad - MARGIN] or reference[:1] or [max(0, bad - 1)]
-    base, refusal = _base([nights[k] for k in early[-LONG:]], lab)
+    good = [nights[k] for k in early[-LONG:]]
+    able, refusal = _able(good, lab)
     return Suspect(
-        found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], base, refusal, found.creep,
-        "" if lab is None else lab.named_base, nights[int(known.segments.reference[0])].run,
+        found.key, known, tonight, nights[bad], nights[max(0, bad - 1)], (able or good)[-1], refusal, found.creep,
+        "" if lab is None else lab.named_base, nights[int(known.segments.reference[0])].run, tuple(able),
     )  # fmt: skip
 
 
-def _base(good: Sequence[Point], lab: Laboratory | None) -> tuple[Point, str]:
-    """The latest of these nights that can be run again, else the latest, and why it cannot."""
+def _able(good: Sequence[Point], lab: Laboratory | None) -> tuple[list[Point], str]:
+    """Those of these nights that can be run again, and if there is none why the latest cannot."""
     if lab is None:
-        return good[-1], "re-runs were not asked for"
+        return [], "re-runs were not asked for"
     refusals = {point.run: lab.why_not(point.commit) for point in good}
     able = [point for point in good if not refusals[point.run]]
-    return (able[-1], "") if able else (good[-1], refusals[good[-1].run])
+    return able, "" if able else refusals[good[-1].run]
+
+
+def with_common_bases(suspects: Sequence[Suspect]) -> list[Suspect]:
+    """The suspects with few bases, each the latest of those that serve most: one run of a cell then serves several series."""
+    served = Counter(commit for s in suspects for commit in {point.commit for point in s.able})
+    return [replace(s, base=max(s.able, key=lambda p: (served[p.commit], p.started))) if s.able else s for s in suspects]
 
 
 def settle(found: Finding, suspect: Suspect, series: Series, adjusted_p: float | None) -> Finding:

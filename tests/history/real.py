@@ -101,10 +101,14 @@ class RealProject:
         assert code is None or done.returncode == code, f"{words}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def night(self, name):
+    def night(self, name, *more):
         """A night of the suite, in the history; its folder."""
-        self.command("run", "small.toml", "--out", f"history/{name}", code=0)
+        self.command("run", "small.toml", "--out", f"history/{name}", *more, code=0)
         return self.history / name
+
+    def worktrees(self):
+        """How many there are beside the repository's own."""
+        return git(self.top, "worktree", "list").count("\n")
 
     def check(self, name, *more):
         """Check a night."""

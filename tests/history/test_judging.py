@@ -10,7 +10,7 @@ from paragone.bench.history.findings import Finding
 from paragone.bench.history.judging import History, judge_night
 from paragone.bench.history.life import past_of
 from paragone.bench.history.series import Key, Night, Point, Series
-from paragone.bench.history.suspects import relocate
+from paragone.bench.history.suspects import relocate, with_common_bases
 from tests.history.simulation import live
 from tests.history.test_exact import judged
 from tests.history.test_suspects import SHAPE, STEP, Bench, key, noise, point, settled, stepped, suspicion
@@ -97,6 +97,15 @@ def test_the_same_code_is_run_again_only_against_another_base(named, state):
     found = judge_night(night, History({key(): Series(key(), rows[0][:30])}), lab).findings[0]
     assert found.state == state
     assert found.alert is None or found.alert.base_commit == "another"
+
+
+def test_suspicions_share_a_base_where_they_can():
+    """One step was tonight, the other five nights ago: a night that is early enough for both serves both."""
+    rows = [stepped(30, 5), stepped(34, 1)]
+    found = [suspicion(row, Bench())[0] for row in rows]
+    alone, common = [s.base.run for s in found], [s.base.run for s in with_common_bases(found)]
+    assert alone == ["n023", "n027"]
+    assert common == ["n023", "n023"]
 
 
 def test_a_hash_has_to_repeat_before_a_new_one_says_something():
