@@ -3,7 +3,7 @@
     interval   level + t(1 - alpha; n - 1) s sqrt(1 + pi / (2 m)),  level the median of the m reference nights
     s          1.4826 MAD around each segment's own median over all n nights, or the standard deviation of what is left after
                clipping at 3 of that, whichever is larger (heavy tails); at least a third of the smallest effect
-    quality    level: mean over nights of the seeds' mean; s: pooled over seeds; sqrt(1 / seeds + 1 / (seeds x distinct nights))
+    quality    level: median over nights of the seeds' mean; s: pooled over seeds, by sqrt(seeds); m counts distinct nights
     suspect    beyond the interval at alpha 2 %, and above the level by more than the smallest effect
     lingering  beyond the smallest effect, and the mean of tonight and the two nights before, none counted beyond its limit, above
                the level by t(1 - 1 %) s sqrt((3 + 4 r + 2 r^2) / 9): three nights whose noise has lag-1 correlation r
@@ -13,6 +13,7 @@
 pi / 2 is the variance of a median over that of a mean. Where a run is deterministic nights repeat exactly: distinct ones count.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -145,10 +146,15 @@ def _spread(left: Array) -> float:
 
 
 def _over_seeds(past: Sequence[Point], reference: np.ndarray, least: float) -> tuple[float, float, int, float]:
-    """Level, spread of one night, degrees of freedom and widening from the seeds of the reference nights, distinct ones once."""
-    nights = list(dict.fromkeys(past[int(k)].replicates for k in reference))
-    seeds = min(len(night) for night in nights)
+    """Level, spread of one night, degrees of freedom and widening from the seeds of the reference nights.
+
+    Nights that repeat to the bit are one draw. The median over all nights keeps a single bad one from moving the level.
+    """
+    nights = Counter(past[int(k)].replicates for k in reference)
+    seeds = min(map(len, nights))
     table = np.array([night[:seeds] for night in nights])
-    degrees = table.shape[0] * (seeds - 1)
+    level = float(np.median(np.repeat(table.mean(axis=1), list(nights.values()))))
+    draws = 1 if 2 * max(nights.values()) > nights.total() else len(nights)  # what most nights repeat is the median
     sd = float(np.sqrt(table.var(axis=1, ddof=1).mean()))
-    return float(table.mean()), max(least, sd / np.sqrt(seeds)), degrees, float(np.sqrt(1 + 1 / table.shape[0]))
+    widen = float(np.sqrt(1 + (1 if draws <= 2 else np.pi / 2) / draws))
+    return level, max(least, sd / np.sqrt(seeds)), table.shape[0] * (seeds - 1), widen

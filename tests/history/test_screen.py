@@ -66,6 +66,16 @@ def test_the_seeds_are_the_replicates_of_quality():
     assert two.limit - two.level == pytest.approx(student.isf(0.02, 8) * two.sd * np.sqrt(1.5))
 
 
+def test_one_bad_night_does_not_move_the_level_of_quality():
+    """The night after it is held against what all others were; else two bad nights would excuse each other."""
+    seeds = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
+    table = np.vstack([np.tile(seeds, (14, 1)), seeds + 0.5])
+    known = baseline(points(table.mean(1), table), FID)
+    assert known.level == pytest.approx(0.2)
+    assert known.limit - known.level == pytest.approx(student.isf(0.02, 8) * known.sd * np.sqrt(2))
+    assert known.alarming(0.7, FID.smallest)
+
+
 def test_three_nights_together_say_what_none_says_alone():
     quiet = draw("gaussian", np.random.default_rng(4), (40,))
     known = baseline(points(np.append(quiet, [1.8 * CV, 1.8 * CV])), TIME)
