@@ -15,7 +15,8 @@ from tests.history.real import HUNGRIER_SAMPLER, SLOWER_UPDATE, RealProject
 
 CELLS = [word for seed in range(3) for word in ("--cell", f"digits.vae.s{seed}")]
 RATE = {"old": "learning_rate = 1e-2", "new": "learning_rate = 2e-3"}
-MEASURED = ("_s", "_bytes", "_per_s")
+WOBBLE = {"_s": 0.1, "_bytes": 0.03}
+"""By the end of a metric's name, how far earlier nights are off it: about what a shared machine shows."""
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +30,16 @@ def project(tmp_path_factory):
 
 
 def earlier(history, n):
-    """The night n11, some days before: what is timed or weighed 1 % off, what is exact and what repeats to the bit as it was."""
+    """The night n11, some days before: what is timed or weighed is a little off, what repeats to the bit is as it was."""
     folder = shutil.copytree(history / "n11", history / f"n{n:02d}", ignore=shutil.ignore_patterns("samples", "*.npz"))
     generator = np.random.default_rng(n)
     started = (datetime.now(UTC) - timedelta(days=11 - n)).isoformat()
     for path in [folder / "run.json", *(folder / "cells").glob("*.json")]:
         content = json.loads(path.read_text()) | {"started": started, "ended": started}
         for found in content.get("measurements", ()):
-            if found["value"] is not None and found["metric"].endswith(MEASURED):
-                found["value"] *= float(np.exp(0.01 * generator.standard_normal()))
+            spread = next((s for end, s in WOBBLE.items() if found["metric"].endswith(end)), 0.0)
+            if found["value"] is not None:
+                found["value"] *= float(np.exp(spread * generator.standard_normal()))
         path.write_text(json.dumps(content))
 
 
@@ -55,36 +57,26 @@ def remove(project, name):
 def test_an_unchanged_commit_passes(project):
     project.change()
     project.night("same", *CELLS)
-    done = project.check("same")
+    done = project.check("same", "--confirm", "3")
     assert done.returncode == 0, done.stdout
-    assert "digits.vae.s0" not in done.stdout or "not judged" in done.stdout
     remove(project, "same")
 
 
-def test_a_broken_learning_rate_is_found(project):
-    """Quality is the same to the bit until the code changes, so this verdict does not depend on the machine."""
-    project.change(**RATE)
-    project.night("rate", *CELLS)
-    done = project.check("rate", "--fail-on", "quality", "--confirm", "3")
+def test_two_faults_are_found_and_nothing_else(project):
+    """One commit breaks the learning rate and makes an update twice as slow; a machine too busy to time anything says so."""
+    project.change(SLOWER_UPDATE.format(share=1.0), **RATE)
+    project.night("faults", *CELLS)
+    done = project.check("faults", "--fail-on", "quality", "--fail-on", "time", "--confirm", "3")
     assert done.returncode == 3, done.stdout + done.stderr
-    metrics, entries, first = opened(project, "rate")
-    assert metrics <= {"fid", "bits_per_dim"}, "nothing else is accused"
+    metrics, entries, first = opened(project, "faults")
+    assert metrics <= {"train_step_s", "fid", "bits_per_dim"}
+    assert metrics & {"fid", "bits_per_dim"}, "quality is the same to the bit until the code changes: no machine hides it"
+    busy = "invalid" in done.stdout or "says nothing of" in done.stderr
+    assert "train_step_s" in metrics or busy, done.stdout + done.stderr
     assert entries <= {"digits/vae", "digits/vae/mean", "digits/vae/noise"}
-    assert first == {"rate"}
+    assert first == {"faults"}
     assert "pair 3" in done.stderr
     assert project.worktrees() == 0
-    remove(project, "rate")
-
-
-def test_a_slow_update_is_found(project):
-    """Twice as slow, so that a busy machine sees it too; one that is too busy to time anything says so, and then is no proof."""
-    project.change(SLOWER_UPDATE.format(share=1.0))
-    project.night("slow", *CELLS)
-    done = project.check("slow", "--fail-on", "time", "--confirm", "3")
-    if done.returncode == 0 and ("invalid" in done.stdout or "says nothing of" in done.stderr):
-        pytest.skip("other work took the cores: no time of this night counts")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert opened(project, "slow") == ({"train_step_s"}, {"digits/vae"}, {"slow"})
 
 
 @pytest.mark.long
