@@ -78,7 +78,7 @@ class Outcome:
         if any(f.judged for f in self.judgement.findings):
             return "ok"
         states = {f.state for f in self.judgement.findings}
-        return "warming up" if states == {"warming up"} else "not judged"
+        return "warming up" if "warming up" in states and states <= {"warming up", "invalid"} else "not judged"
 
     @property
     def exit_code(self) -> int:
@@ -98,7 +98,10 @@ class Outcome:
             return f"{found} confirmed regression{'s' if found > 1 else ''} in {total} series"
         if self.verdict == "warming up":
             night_number = 1 + max(f.nights for f in self.judgement.findings)
-            return f"warming up: {night_number} of {LONG + 1} nights of {total} series"
+            young = [f for f in self.not_judged if f.state == "warming up"]
+            others = [f for f in self.not_judged if f.state != "warming up"]
+            told = f"warming up: {night_number} of {LONG + 1} nights of {len(young)} series"
+            return told + (f"; {len(others)} not judged: {_reasons(others)}" if others else "")
         if self.verdict == "not judged":
             return f"not judged: {_reasons(self.not_judged)}"
         left_out = f"; {len(self.not_judged)} not judged: {_reasons(self.not_judged)}" if self.not_judged else ""

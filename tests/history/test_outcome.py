@@ -60,9 +60,8 @@ def test_exit_code_of_every_two_states():
         expected = 3 if "alert" in (one, other) else 4 if strict and NOT_JUDGED & {one, other} else 0
         assert made.exit_code == expected, (one, other, strict)
         judged = {one, other} - NOT_JUDGED
-        verdict = (
-            "regression" if expected == 3 else "ok" if judged else "warming up" if one == other == "warming up" else "not judged"
-        )
+        young = "warming up" in (one, other) and {one, other} <= {"warming up", "invalid"}
+        verdict = "regression" if expected == 3 else "ok" if judged else "warming up" if young else "not judged"
         assert made.verdict == verdict, (one, other)
 
 
@@ -151,6 +150,8 @@ def test_the_worst_comes_first():
         ([("open", "time", "none"), ("ok", "time", "none"), ("missing", "time", "none"), ("missing", "memory", "none")], {},
          "no new regression in 2 series, 1 known; 2 not judged: missing (no record) in 2 series"),
         ([("warming up", "time", "none")] * 3, {}, "warming up: 1 of 11 nights of 3 series"),
+        ([("warming up", "time", "none"), ("invalid", "time", "none")], {},
+         "warming up: 1 of 11 nights of 1 series; 1 not judged: invalid (no record) in 1 series"),
         ([("missing", "time", "none")], {}, "not judged: missing (no record) in 1 series"),
         ([("missing", "time", "none"), ("warming up", "time", "none"), ("warming up", "time", "none"), ("invalid", "time", "none")],
          {}, "not judged: warming up (night 3; 10 earlier ones are needed) in 2 series; missing (no record) in 1 series; "
