@@ -148,7 +148,7 @@ class Index:
     def _foreign(self, key: Key, night: Night, earlier: Mapping[str, Night]) -> str:
         """Why earlier points of this entry and metric do not count; empty where there are none."""
         seen = list(self._seen("entry = ? AND metric = ?", key, night))
-        if not seen:
+        if not seen or any(s.series == key for s in seen):  # seen as it is, though never well enough to be compared
             return ""
         last = max(seen, key=lambda s: (s.series.machine == key.machine, s.started))
         if last.series.machine == key.machine:

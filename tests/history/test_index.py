@@ -314,6 +314,16 @@ def test_another_suite_misses_nothing(nights):
     assert history.series
 
 
+def test_a_series_that_was_always_invalid_warms_up(tmp_path):
+    for day in (1, 2):
+        write_night(tmp_path, day, change=lambda r: with_timing(r, "throttled"))
+    write_night(tmp_path, 3)
+    tonight, history = before(tmp_path, tmp_path / "night-03")
+    assert history.foreign == {}
+    states = {f.key.metric: f.state for f in judge_night(tonight, history, None).findings}
+    assert states["train_step_s"] == "warming up"
+
+
 def test_invalid_times_stay_series_and_are_not_compared(nights):
     write_night(nights, 4, change=lambda r: with_timing(r, "throttled"))
     write_night(nights, 5)
