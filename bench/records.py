@@ -7,6 +7,7 @@ Schema history (a reader refuses every version but its own, with words for each 
 
 import json
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -177,6 +178,20 @@ def read_record(path: Path) -> Record:
         RecordError: not JSON, of another schema version (older, newer, missing), or not a record.
     """
     return _read(path, Record)
+
+
+def read_planned(path: Path, planned: Collection[str]) -> Record:
+    """Read one record of a run that plans the cells `planned`, by id.
+
+    Raises:
+        RecordError: as `read_record`, and where it is another cell's, or of a cell that is not planned.
+    """
+    record = read_record(path)
+    if path.name != f"{record.cell.id}.json":
+        raise RecordError(f"{path}: it holds the record of {record.cell.id}; remove it")
+    if record.cell.id not in planned:
+        raise RecordError(f"{path}: run.json plans no such cell; remove it")
+    return record
 
 
 def read_manifest(folder: Path) -> Manifest:

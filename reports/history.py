@@ -198,7 +198,7 @@ def block(
     runs = set(explained) | {run for alert in alerts for run in (alert.first_bad, alert.opened)}
     good = [(place, p) for place, p in enumerate(series.points) if p.ok and p.value is not None]
     recent = [p for _, p in good[-WINDOW:]]
-    known, before = _baseline(recent, watch, runs), _baseline([p for _, p in good[-WINDOW - 1 : -1]], watch, runs)
+    known, before = baseline(recent, watch, runs), baseline([p for _, p in good[-WINDOW - 1 : -1]], watch, runs)
     x = np.array([p.value for _, p in good], dtype=float)
     level = known.level if known is not None else float(np.median(x)) if x.size else 0.0
     flags = _flags(series, alerts, open_ids)
@@ -212,10 +212,6 @@ def block(
     return Block(
         series.key, dots, level, raw, steps, band, flags, soft, restless, known, before, series.points[-1].run in explained
     )
-
-
-def _baseline(recent: Sequence[Point], watch: Watch, runs: Collection[str]) -> Baseline | None:
-    return baseline(recent, watch, [k for k, p in enumerate(recent) if p.run in runs])
 
 
 def _dot(point: Point, level: float) -> Dot:

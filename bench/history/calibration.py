@@ -136,8 +136,7 @@ def _newest(series: Sequence[Series]) -> list[Series]:
 
 def _sight(series: Series, past: Past) -> Sight:
     recent, watch = series.eligible[-WINDOW:], WATCHED[series.key.metric]
-    explained = past.explained.get(series.key.id, frozenset())
-    known = baseline(recent, watch, [k for k, p in enumerate(recent) if p.run in explained])
+    known = baseline(recent, watch, past.explained.get(series.key.id, ()))
     if known is None:
         return Sight(series.key, len(recent), None)
     return Sight(series.key, len(recent), known, *smallest_seen(known, watch, _single(recent, known, watch)))

@@ -69,6 +69,11 @@ class Index:
         """What earlier checks said."""
         return tuple(check for _, check in rows.checks(self._connection))
 
+    @property
+    def past(self) -> Past:
+        """The state after all checks."""
+        return past_of(self.checks)
+
     def all_series(self) -> list[Series]:
         """Every series that ever had a value, with all its points, oldest first."""
         commits = {night.run: night.commit for night in self.nights}

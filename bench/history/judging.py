@@ -89,8 +89,7 @@ def screen(key: Key, point: Point, history: History) -> Finding:
     if found.watch.kind == "exact":
         return judge_exact(found, point, earlier, standing, history.past.checked)
     recent = earlier[-WINDOW:]
-    explained = history.past.explained.get(key.id, frozenset())
-    known = baseline(recent, found.watch, [k for k, p in enumerate(recent) if p.run in explained])
+    known = baseline(recent, found.watch, history.past.explained.get(key.id, ()))
     if known is None:
         return replace(found, state="warming up", reason=f"night {len(earlier) + 1}; {LONG} earlier ones are needed")
     found = replace(found, known=known)

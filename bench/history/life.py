@@ -96,6 +96,11 @@ class Past:
     alerts: Sequence[Alert] = ()
     checked: frozenset[str] = frozenset()
 
+    @property
+    def open_ids(self) -> frozenset[str]:
+        """Ids of the alerts that are open."""
+        return frozenset(alert.id for alerts in self.open.values() for alert in alerts)
+
 
 def past_of(checks: Iterable[Check]) -> Past:
     """The state after these checks, in whatever order they come."""

@@ -25,7 +25,7 @@ from paragone.bench.history.instants import utc
 from paragone.bench.history.life import CHECK_FILE, CHECK_VERSION, Check
 from paragone.bench.history.repeats import Repeats, control_s, unfinished
 from paragone.bench.history.series import Key, Night, Point, digest, hash_of
-from paragone.bench.records import REFERENCE, Cell, Manifest, Record, read_manifest, read_record
+from paragone.bench.records import REFERENCE, Cell, Manifest, Record, read_manifest, read_planned
 
 PROTOCOL = "1"
 """Raised whenever the harness measures something in another way, so that old numbers are no longer compared with new ones."""
@@ -137,14 +137,8 @@ class _Reader:
         found: dict[str, Record] = {}
         planned = frozenset(manifest.order)
         for path in sorted((self.folder / "cells").glob("*.json")):
-            record = self.attempt(path, read_record)
-            if record is None:
-                continue
-            if path.name != f"{record.cell.id}.json":
-                self.skip(path, f"it holds the record of {record.cell.id}; remove it")
-            elif record.cell.id not in planned:
-                self.skip(path, "run.json plans no such cell; remove it")
-            else:
+            record = self.attempt(path, lambda p: read_planned(p, planned))
+            if record is not None:
                 found[record.cell.id] = record
         return found
 

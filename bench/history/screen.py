@@ -14,7 +14,7 @@ pi / 2 is the variance of a median over that of a mean. Where a run is determini
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,17 +83,18 @@ class Baseline:
         return start + first_bad(np.append(self.values, tonight)[start:], self.level, smallest * FLOOR)
 
 
-def baseline(past: Sequence[Point], watch: Watch, explained: Sequence[int] = ()) -> Baseline | None:
+def baseline(past: Sequence[Point], watch: Watch, explained: Collection[str] = ()) -> Baseline | None:
     """What the past's eligible points (oldest first) let expect, None below `LONG` of them.
 
-    `explained` are the indices of points at which a change for the worse was explained.
+    `explained` are the runs at which a change for the worse was explained (`Past.explained`).
     """
     if len(past) < LONG:
         return None
     x = np.array([point.value for point in past], dtype=float)
     least = watch.smallest * FLOOR
     alarm_step = quantile(ALPHA_ALONE, x.size - 1) * max(least, _spread(x - np.median(x)))
-    parts = segment(x, least, watch.smallest, alarm_step, explained)
+    known_why = [k for k, point in enumerate(past) if point.run in explained]
+    parts = segment(x, least, watch.smallest, alarm_step, known_why)
     if watch.kind == "quality" and min(len(point.replicates) for point in past) > 1:
         level, sd, degrees, widen = _over_seeds(past, parts.reference, least)
         correlation = 1.0  # nights of one code repeat: three say no more than one

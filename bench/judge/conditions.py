@@ -48,11 +48,6 @@ class Obstacle:
     track: str = ""
     contender: str = ""
 
-    @property
-    def words(self) -> str:
-        """What differs and what it forbids."""
-        return f"{self.what}: {FORBIDDEN[self.scope]}"
-
     def forbids(self, key: Key, kind: Kind) -> bool:
         """Whether a metric has no verdict because of it."""
         return self.track in ("", key.track) and self.contender in ("", key.contender) and _within(self.scope, key.metric, kind)

@@ -15,9 +15,9 @@ from paragone.bench.errors import UsageError
 from paragone.bench.history.repeats import control_s
 from paragone.bench.history.series import Kind
 from paragone.bench.judge.blocks import Track, definition, tracks
-from paragone.bench.judge.compared import COUNTED_AXES, axis_of, kind_of, told
+from paragone.bench.judge.compared import axis_of, kind_of, told
 from paragone.bench.longtable import entry_name
-from paragone.bench.records import REFERENCE, Manifest, Record, RecordError, read_manifest, read_record
+from paragone.bench.records import REFERENCE, Manifest, Record, RecordError, read_manifest, read_planned
 
 NO_CONTROL = "the control workload did not run around the cell"
 
@@ -65,11 +65,6 @@ class Side:
     def axis(self) -> str | None:
         """The axis of the budget."""
         return axis_of(self.records)
-
-    @property
-    def counted(self) -> bool:
-        """True where the same code trains the same model with the same seed, because the budget is no matter of speed."""
-        return self.axis in COUNTED_AXES
 
     @property
     def finished(self) -> bool:
@@ -185,13 +180,8 @@ def read_side(folder: Path) -> Side:
 def _read(path: Path, planned: frozenset[str]) -> tuple[Record | None, str]:
     """A record, or why it cannot be used."""
     try:
-        record = read_record(path)
+        return read_planned(path, planned), ""
     except OSError as error:
         return None, f"cannot be read: {error.strerror}"
     except RecordError as error:
         return None, str(error).removeprefix(str(path)).lstrip(": ")
-    if path.name != f"{record.cell.id}.json":
-        return None, f"it holds the record of {record.cell.id}; remove it"
-    if record.cell.id not in planned:
-        return None, "run.json plans no such cell; remove it"
-    return record, ""

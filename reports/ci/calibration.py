@@ -10,7 +10,6 @@ from paragone.reports import style
 from paragone.reports.ci import words
 
 HEAD = ("series", "nights", "noise", "found the same night", "found in two nights, no re-runs")
-MOST_SKIPPED = 10
 
 
 def calibration_rows(found: Calibration) -> list[tuple[str, ...]]:
@@ -54,5 +53,4 @@ def calibration_lines(found: Calibration, skipped: Sequence[str]) -> list[str]:
             f"{style.percent(words.ratio_of(WIDE) - 1)} although divided by the control workload: changes below the effect shown "
             "go unseen; more seeds, longer budgets or a quieter machine help"
         )
-    named = words.few([words.plain(file, 120) for file in skipped], MOST_SKIPPED)
-    return lines + ([f"skipped {style.plural(len(skipped), 'file')} that could not be read: {'; '.join(named)}"] if skipped else [])
+    return lines + ([words.skipped(skipped)] if skipped else [])

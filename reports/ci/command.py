@@ -102,12 +102,11 @@ def calibrate(history: History) -> None:
     """Say what this history can see: noise, smallest detectable effects, expected false alerts a month."""
     from paragone.bench.history.calibration import calibrate as look
     from paragone.bench.history.index import Index
-    from paragone.bench.history.life import past_of
     from paragone.bench.listing import print_rows
     from paragone.reports.ci.calibration import HEAD, calibration_lines, calibration_rows
 
     with Index.open(_folder(history)) as index:
-        found = look(index.all_series(), past_of(index.checks))
+        found = look(index.all_series(), index.past)
         skipped = index.skipped
     if found.sights:
         print_rows(HEAD, calibration_rows(found))
@@ -127,7 +126,7 @@ def acknowledge(
 
     from paragone.bench.history.acknowledgements import add_acknowledgement, day
     from paragone.bench.history.index import Index
-    from paragone.bench.history.life import Acknowledgement, past_of
+    from paragone.bench.history.life import Acknowledgement
 
     last, today = day(until), datetime.now(UTC).date().isoformat()
     if last < today:
@@ -135,14 +134,14 @@ def acknowledge(
     if not reason.strip():
         raise UsageError("--reason is empty; say why the alert may stay")
     with Index.open(_folder(history)) as index:
-        past = past_of(index.checks)
+        past = index.past
     known = {found.id: found for found in past.alerts}
     if alert not in known:
         raise unknown("alert", alert, known, f"{history} knows {len(known)} alerts; `alerts history` lists them")
     add_acknowledgement(acknowledged, Acknowledgement(id=alert, reason=reason.strip(), until=last))
     found = known[alert]
-    standing = any(a.id == alert for alerts in past.open.values() for a in alerts)
-    print(f"{alert} ({found.entry} {found.metric}) is silent through {last}" + ("" if standing else "; it has gone away already"))
+    gone = "" if alert in past.open_ids else "; it has gone away already"
+    print(f"{alert} ({found.entry} {found.metric}) is silent through {last}{gone}")
     print(f"written to {acknowledged}: commit this file")
 
 
@@ -155,16 +154,15 @@ def history(
     """Write a page with every series, its segments and its alerts."""
     from paragone.bench.history.acknowledgements import read_acknowledgements
     from paragone.bench.history.index import Index
-    from paragone.bench.history.life import past_of
     from paragone.reports.history_page import write_history
 
     path = out if out is not None else history / "history.html"
     known = read_acknowledgements(acknowledged)
     with Index.open(_folder(history)) as index:
-        past = past_of(index.checks)
-        open_ids = {alert.id for alerts in past.open.values() for alert in alerts}
-        nights, skipped = index.nights, index.skipped
-        write_history(path, index.all_series(), nights, past.alerts, open_ids, known, skipped, past.explained)
+        past = index.past
+        write_history(
+            path, index.all_series(), index.nights, past.alerts, past.open_ids, known, index.skipped, past.explained
+        )  # fmt: skip
     print(path)
 
 

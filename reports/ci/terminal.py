@@ -15,7 +15,6 @@ MOST_FAILING = 6
 MOST_STANDING = 5
 MOST_WAITING = 4
 MOST_GROUPS = 5
-MOST_SKIPPED = 10
 MOST_NAMED = 4
 
 
@@ -29,7 +28,7 @@ def summary_lines(outcome: Outcome) -> list[str]:
     if outcome.not_judged:
         lines += ["not judged:", *(f"  {line}" for line in words.few(_groups(outcome), MOST_GROUPS, "more reasons"))]
     lines += [f"notice: {words.plain(notice, 300)}" for notice in outcome.judgement.notices[:2]]
-    lines += [_skipped(outcome)] if outcome.skipped else []
+    lines += [words.skipped(outcome.skipped)] if outcome.skipped else []
     lines += [line for line in _in_passing(outcome) if line]
     return [*lines, f"verdict: {outcome.verdict}, exit code {outcome.exit_code}"]
 
@@ -68,11 +67,6 @@ def _groups(outcome: Outcome) -> list[str]:
         f"{group.words}, {style.plural(len(group.findings), 'series', 'series')}: {_names(group.findings)}"
         for group in words.grouped(outcome.not_judged)
     ]
-
-
-def _skipped(outcome: Outcome) -> str:
-    named = words.few([words.plain(file, 120) for file in outcome.skipped], MOST_SKIPPED)
-    return f"skipped {style.plural(len(outcome.skipped), 'file')} that could not be read: {'; '.join(named)}"
 
 
 def _in_passing(outcome: Outcome) -> list[str]:

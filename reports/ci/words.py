@@ -28,6 +28,7 @@ _WORSE: dict[Kind, tuple[str, str]] = {
 _MOST_LOG = 700.0
 """exp of more overflows."""
 WITHOUT = style.MISSING
+MOST_SKIPPED = 10
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,12 @@ def grouped(findings: Sequence[Finding]) -> list[Group]:
         found.setdefault((f.state, f.reason), []).append(f)
     groups = [Group(state, reason, tuple(members)) for (state, reason), members in found.items()]
     return sorted(groups, key=lambda group: -len(group.findings))
+
+
+def skipped(files: Sequence[str]) -> str:
+    """How many files of the history could not be read, the first of them with the reason."""
+    named = few([plain(file, 120) for file in files], MOST_SKIPPED)
+    return f"skipped {style.plural(len(files), 'file')} that could not be read: {'; '.join(named)}"
 
 
 def few(items: Sequence[str], most: int, noun: str = "more") -> list[str]:
