@@ -52,7 +52,10 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Batch:
-    """One training batch: `x` (B, *shape) float32 in [-1, 1] for images; `condition` (B, ...) or None."""
+    """One training batch: `x` (B, *shape) float32, in [-1, 1] for images; `condition` (B, ...) or None.
+
+    Where `DataSpec.classes` is given, `condition` is the items' classes, (B,) int64.
+    """
 
     x: Tensor
     condition: Tensor | None = None
@@ -62,7 +65,8 @@ class Batch:
 class Likelihood:
     """log P(x) of each item in nats, (n,), higher is better; `exact=False` says that it is a lower bound.
 
-    For discrete data (`DataSpec.levels`) it is the log of a probability of the levels, never of a density on their values.
+    For discrete data (`DataSpec.levels`) it is the log of a probability of the levels, never of a density on their values;
+    for continuous data the log of a density.
     """
 
     log_prob: Tensor
@@ -82,6 +86,8 @@ class Contender(nn.Module, ABC):
     batch_size: ClassVar[int] = 128
     samplers: ClassVar[tuple[str, ...]] = ("default",)
     """Names of the ways to sample; the first is the default."""
+    labelled_samplers: ClassVar[tuple[str, ...]] = ()
+    """Those of `samplers` that need `DataSpec.classes`, such as guidance: without labels they are not offered."""
     stages: ClassVar[tuple[tuple[str, float], ...]] = (("train", 1.0),)
     """(name, share of the budget) of each training stage, in order; the shares sum to 1."""
     ablation: ClassVar[bool] = False
@@ -109,6 +115,8 @@ class Contender(nn.Module, ABC):
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
         """Draw n items, (n, *shape), from `generator` alone.
+
+        `condition` (n, ...) is what is asked for, as in `Batch`; None leaves it to the contender.
 
         Raises:
             NotTrained: this sampler cannot work yet at this progress.
@@ -149,6 +157,11 @@ class Contender(nn.Module, ABC):
     def abilities(cls) -> frozenset[str]:
         """The optional abilities that this class offers: the one place where they are asked for."""
         return frozenset(name for name in ABILITIES if getattr(cls, name) is not getattr(Contender, name))
+
+    @classmethod
+    def offered_samplers(cls, spec: DataSpec) -> tuple[str, ...]:
+        """The samplers that work on data of this spec; the first is the default."""
+        return tuple(name for name in cls.samplers if spec.classes is not None or name not in cls.labelled_samplers)
 
     def choose_sampler(self, sampler: str | None) -> str:
         """The sampler asked for by name, or the default.
@@ -231,6 +244,11 @@ def _check_class(name: str, cls: type[Contender]) -> None:
         raise ContractError(f"contender {name!r}: {cls.__name__} lacks {', '.join(missing)}")
     if not cls.samplers or isinstance(cls.samplers, str):
         raise ContractError(f'contender {name!r}: samplers {cls.samplers!r} must be a tuple such as ("default",)')
+    unknown = [sampler for sampler in cls.labelled_samplers if sampler not in cls.samplers]
+    if unknown or cls.samplers[0] in cls.labelled_samplers:
+        raise ContractError(
+            f"contender {name!r}: labelled_samplers {cls.labelled_samplers!r} must be some of samplers {cls.samplers!r}, not the first"
+        )
     total = sum(share for _, share in cls.stages)
     if abs(total - 1.0) > 1e-9 or any(share <= 0 for _, share in cls.stages):
         raise ContractError(f"contender {name!r}: the shares of stages {cls.stages!r} must be positive and sum to 1")

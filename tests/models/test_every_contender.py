@@ -18,36 +18,54 @@ SPECS = {
     "wide colour": DataSpec("image", (3, 12, 20), levels=256),
     "mnist": DataSpec("image", (1, 28, 28), levels=256),
 }
+POINTS = DataSpec("points", (2,))
+HOMES = {"image": SPECS["digits"], "points": POINTS}
+"""The data on which a contender of each modality is walked through everything."""
 WIDTH = 8
-every_contender = pytest.mark.parametrize("name", CONTENDERS)
 
 
-def build(name, spec=SPECS["digits"], width=WIDTH, seed=0):
+def serving(modality):
+    return [name for name in CONTENDERS if modality in registered()[name].modalities]
+
+
+every_contender = pytest.mark.parametrize(
+    ("name", "spec"),
+    [pytest.param(name, HOMES[m], id=name if m == "image" else f"{name}-{m}") for m in HOMES for name in serving(m)],
+)
+every_image_contender = pytest.mark.parametrize("name", serving("image"))
+
+
+def build(name, spec, width=WIDTH, seed=0):
     torch.manual_seed(seed)
     contender = registered()[name](spec, width)
     contender.generator = torch.Generator().manual_seed(seed)
     return contender
 
 
-def images(spec, n, seed=0):
+def items(spec, n, seed=0):
+    """Images of uniform levels; points at one of four places, a little off."""
     draws = torch.Generator().manual_seed(seed)
+    if spec.levels is None:
+        places = torch.randint(2, (n, *spec.shape), generator=draws) * 2.0 - 1.0
+        return places + 0.1 * torch.randn(n, *spec.shape, generator=draws)
     levels = torch.randint(spec.levels, (n, *spec.shape), generator=draws)
     return levels * (2.0 / (spec.levels - 1)) - 1.0
 
 
-def train(contender, spec=SPECS["digits"], steps=3, batch=16):
+def train(contender, spec, steps=3, batch=16):
     """A few updates spread over the whole budget, so that every stage is visited."""
     contender.train()
     for k in range(steps):
-        contender.update(Batch(images(spec, batch, seed=k)), k / steps)
+        contender.update(Batch(items(spec, batch, seed=k)), k / steps)
     return contender
 
 
-def prepared(contender, spec=SPECS["digits"]):
+def prepared(contender, spec):
     contender.eval()
+    condition = None if spec.classes is None else torch.arange(32) % spec.classes
     if "prepare" in contender.abilities():
         with torch.no_grad():
-            contender.prepare([Batch(images(spec, 32, seed=s)) for s in range(4)])
+            contender.prepare([Batch(items(spec, 32, seed=s), condition) for s in range(4)])
     return contender
 
 
@@ -59,14 +77,14 @@ def sample(contender, n, seed=0, sampler=None):
 
 def quick_samplers(contender):
     """All samplers but those of a thousand steps, which take too long here."""
-    return [sampler for sampler in contender.samplers if "1000" not in sampler]
+    return [s for s in contender.samplers if "1000" not in s and s not in contender.labelled_samplers]
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-@every_contender
+@every_image_contender
 def test_updates_and_samples_on_any_images(name, spec):
     contender = prepared(train(build(name, spec), spec, steps=2, batch=4), spec)
-    logs = contender.train().update(Batch(images(spec, 3)), 0.9)
+    logs = contender.train().update(Batch(items(spec, 3)), 0.9)
     assert logs, name
     for key, value in logs.items():
         assert not torch.as_tensor(value).requires_grad, f"{name} logs {key} with a gradient"
@@ -78,10 +96,10 @@ def test_updates_and_samples_on_any_images(name, spec):
 
 
 @every_contender
-def test_every_sampler_gives_any_number_and_depends_on_its_generator_alone(name):
-    contender = prepared(train(build(name)))
+def test_every_sampler_gives_any_number_and_depends_on_its_generator_alone(name, spec):
+    contender = prepared(train(build(name, spec), spec), spec)
     for sampler in quick_samplers(contender):
-        assert sample(contender, 1, sampler=sampler).shape == (1, 1, 8, 8), f"{name}/{sampler}"
+        assert sample(contender, 1, sampler=sampler).shape == (1, *spec.shape), f"{name}/{sampler}"
         torch.manual_seed(1)
         one = sample(contender, 5, seed=3, sampler=sampler)
         torch.manual_seed(2)
@@ -92,8 +110,8 @@ def test_every_sampler_gives_any_number_and_depends_on_its_generator_alone(name)
 
 
 @every_contender
-def test_sampling_leaves_the_global_generator_alone(name):
-    contender = prepared(train(build(name)))
+def test_sampling_leaves_the_global_generator_alone(name, spec):
+    contender = prepared(train(build(name, spec), spec), spec)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     sample(contender, 2, sampler=quick_samplers(contender)[0])
@@ -101,15 +119,15 @@ def test_sampling_leaves_the_global_generator_alone(name):
 
 
 @every_contender
-def test_an_unknown_sampler_is_refused(name):
-    contender = prepared(train(build(name)))
+def test_an_unknown_sampler_is_refused(name, spec):
+    contender = prepared(train(build(name, spec), spec), spec)
     with pytest.raises((ValueError, KeyError), match="no-such"):
         sample(contender, 1, sampler="no-such")
 
 
 @every_contender
-def test_samples_at_any_progress_or_says_too_early(name):
-    contender = build(name)
+def test_samples_at_any_progress_or_says_too_early(name, spec):
+    contender = build(name, spec)
     try:
         x = sample(contender, 2)
     except NotTrained:
@@ -118,62 +136,63 @@ def test_samples_at_any_progress_or_says_too_early(name):
 
 
 @every_contender
-def test_training_is_determined_by_its_seeds(name):
-    one, two, other = train(build(name)), train(build(name)), train(build(name, seed=1))
+def test_training_is_determined_by_its_seeds(name, spec):
+    one, two, other = train(build(name, spec), spec), train(build(name, spec), spec), train(build(name, spec, seed=1), spec)
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True)), name
     assert not all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True)), name
 
 
 @every_contender
-def test_at_learning_rate_factor_zero_no_parameter_moves(name):
-    contender = build(name)
+def test_at_learning_rate_factor_zero_no_parameter_moves(name, spec):
+    contender = build(name, spec)
     contender.learning_rate_factor = 0.0
     before = {key: p.detach().clone() for key, p in contender.named_parameters() if p.requires_grad}
-    train(contender)
+    train(contender, spec)
     moved = [key for key, p in contender.named_parameters() if p.requires_grad and not torch.equal(before[key], p)]
     assert not moved, f"{name}: {moved[:3]}"
 
 
 @every_contender
-def test_training_moves_every_network(name):
+def test_training_moves_every_network(name, spec):
     """A parameter that nothing trains is dead weight in the budget."""
-    contender = build(name)
+    contender = build(name, spec)
     before = {key: p.detach().clone() for key, p in contender.named_parameters() if p.requires_grad}
-    train(contender, steps=12)
+    train(contender, spec, steps=12)
     still = [key for key, p in contender.named_parameters() if p.requires_grad and p.numel() > 1 and torch.equal(before[key], p)]
     assert not still, f"{name}: {still[:3]}"
 
 
 @every_contender
-def test_loaded_weights_give_the_same_samples(name):
-    contender = prepared(train(build(name)))
+def test_loaded_weights_give_the_same_samples(name, spec):
+    contender = prepared(train(build(name, spec), spec), spec)
     stored = save({key: value.contiguous().clone() for key, value in contender.state_dict().items()})
-    other = build(name, seed=9)
+    other = build(name, spec, seed=9)
     other.load_state_dict(load(stored))
     sampler = quick_samplers(contender)[0]
     assert torch.equal(sample(contender, 3, sampler=sampler), sample(other, 3, sampler=sampler)), name
 
 
 @every_contender
-def test_parameters_grow_with_the_width(name):
-    counts = [build(name, width=width).trained_parameter_count() for width in (4, 8, 9, 16, 31, 64)]
+def test_parameters_grow_with_the_width(name, spec):
+    counts = [build(name, spec, width=width).trained_parameter_count() for width in (4, 8, 9, 16, 31, 64)]
     assert counts == sorted(counts), name
     assert counts[0] < counts[-1], name
 
 
 @pytest.mark.parametrize(("track", "parameters"), [("digits", 100_000), ("digits", 200_000), ("mnist", 300_000)])
-@every_contender
+@every_image_contender
 def test_some_width_meets_the_parameter_budget(name, track, parameters):
     _, count = solve_width(registered()[name], SPECS[track], parameters)
     assert not outside_budget(count, parameters), f"{name}: {count}"
 
 
-@every_contender
+@every_image_contender
 def test_likelihood_is_per_item_and_of_discrete_levels(name):
-    contender = prepared(train(build(name)))
+    spec = SPECS["digits"]
+    contender = prepared(train(build(name, spec), spec), spec)
     if "log_prob" not in contender.abilities():
         return
-    x = images(SPECS["digits"], 6)
+    x = items(spec, 6)
     with torch.no_grad():
         found = contender.log_prob(x)
     assert found.log_prob.shape == (6,), name
@@ -181,19 +200,19 @@ def test_likelihood_is_per_item_and_of_discrete_levels(name):
 
 
 @every_contender
-def test_latents_come_back_as_images(name):
-    contender = prepared(train(build(name)))
+def test_latents_come_back_as_items(name, spec):
+    contender = prepared(train(build(name, spec), spec), spec)
     if not {"encode", "decode"} <= contender.abilities():
         return
-    x = images(SPECS["digits"], 3)
+    x = items(spec, 3)
     with torch.no_grad():
         assert contender.decode(contender.encode(x)).shape == x.shape, name
 
 
 @every_contender
-def test_drawn_latents_decode_to_what_the_default_sampler_gives(name):
+def test_drawn_latents_decode_to_what_the_default_sampler_gives(name, spec):
     """Equal, not only in law, where nothing random follows the latents: so it is with all that offer the two."""
-    contender = prepared(train(build(name)))
+    contender = prepared(train(build(name, spec), spec), spec)
     if "draw_latents" not in contender.abilities():
         return
     assert "decode" in contender.abilities(), name
@@ -207,11 +226,11 @@ def test_drawn_latents_decode_to_what_the_default_sampler_gives(name):
 
 
 @every_contender
-def test_corruption_goes_from_the_data_to_noise(name):
-    contender = build(name)
+def test_corruption_goes_from_the_data_to_noise(name, spec):
+    contender = build(name, spec)
     if "corrupt" not in contender.abilities():
         return
-    x = images(SPECS["digits"], 200)
+    x = items(spec, 200)
     noised = {p: contender.corrupt(x, p, torch.Generator().manual_seed(3)) for p in (0.0, 0.3, 0.6, 1.0)}
     assert torch.equal(noised[0.0], x), name
     assert all(y.shape == x.shape and y.dtype == x.dtype for y in noised.values()), name
@@ -224,20 +243,20 @@ def test_corruption_goes_from_the_data_to_noise(name):
 
 
 @every_contender
-def test_looking_does_not_disturb_training(name):
+def test_looking_does_not_disturb_training(name, spec):
     """Preparing, sampling and scoring between two updates leaves the next update as it would have been."""
-    calm, disturbed = train(build(name)), train(build(name))
+    calm, disturbed = train(build(name, spec), spec), train(build(name, spec), spec)
     state = disturbed.generator.get_state()
-    prepared(disturbed)
+    prepared(disturbed, spec)
     sample(disturbed, 2, sampler=quick_samplers(disturbed)[0])
     disturbed.generator.set_state(state)
     for contender in (calm, disturbed):
         contender.train()
-        contender.update(Batch(images(SPECS["digits"], 16, seed=7)), 0.99)
+        contender.update(Batch(items(spec, 16, seed=7)), 0.99)
     assert all(torch.equal(a, b) for a, b in zip(calm.parameters(), disturbed.parameters(), strict=True)), name
 
 
-@every_contender
+@every_image_contender
 def test_real_digits_are_learnt_by_a_copy_of_its_class_alone(name):
     """Usable without the harness: a plain loop over real digits runs, and a deep copy of the contender samples the same."""
     data = embedded("digits")
@@ -245,7 +264,31 @@ def test_real_digits_are_learnt_by_a_copy_of_its_class_alone(name):
     contender = build(name, data.spec)
     for k in range(4):
         contender.update(Batch(x[k * 32 : (k + 1) * 32]), k / 4)
-    contender = prepared(contender)
+    contender = prepared(contender, data.spec)
     twin = copy.deepcopy(contender)
     sampler = quick_samplers(contender)[0]
     assert torch.equal(sample(contender, 2, sampler=sampler), sample(twin, 2, sampler=sampler)), name
+
+
+@every_image_contender
+def test_asked_for_classes_it_gives_items(name):
+    """On labelled data every sampler takes a class for each item, and draws the classes itself where none is asked for."""
+    spec = DataSpec("image", (1, 8, 8), levels=17, classes=3)
+    contender = build(name, spec)
+    for k in range(3):
+        contender.update(Batch(items(spec, 16, seed=k), torch.arange(16) % 3), k / 3)
+    contender = prepared(contender, spec)
+    for sampler in (quick_samplers(contender)[0], *contender.labelled_samplers):
+        with torch.no_grad():
+            x = contender.sample(4, torch.Generator().manual_seed(0), torch.tensor([0, 1, 2, 2]), sampler)
+        assert x.shape == (4, *spec.shape), f"{name}/{sampler}"
+        assert x.isfinite().all(), f"{name}/{sampler}"
+        assert sample(contender, 2, sampler=sampler).isfinite().all(), f"{name}/{sampler}"
+
+
+@every_image_contender
+def test_samplers_of_classes_are_refused_without_labels(name):
+    contender = prepared(train(build(name, SPECS["digits"]), SPECS["digits"]), SPECS["digits"])
+    for sampler in contender.labelled_samplers:
+        with pytest.raises(ValueError, match="labels"):
+            sample(contender, 1, sampler=sampler)
