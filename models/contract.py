@@ -247,7 +247,8 @@ def _check_class(name: str, cls: type[Contender]) -> None:
     unknown = [sampler for sampler in cls.labelled_samplers if sampler not in cls.samplers]
     if unknown or cls.samplers[0] in cls.labelled_samplers:
         raise ContractError(
-            f"contender {name!r}: labelled_samplers {cls.labelled_samplers!r} must be some of samplers {cls.samplers!r}, not the first"
+            f"contender {name!r}: labelled_samplers {cls.labelled_samplers!r} must be some of samplers {cls.samplers!r}, "
+            "not the first"
         )
     total = sum(share for _, share in cls.stages)
     if abs(total - 1.0) > 1e-9 or any(share <= 0 for _, share in cls.stages):
