@@ -243,7 +243,7 @@ def test_it_learns_digits():
     """After 80 steps: a fourth of independent pixels' squared distance of mean features, and fewer nats than uniform levels."""
     data = embedded("digits")
     encoder = load_encoder(data)
-    real = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    real = torch.from_numpy(to_unit(data.train.items, data.level_count))
     torch.manual_seed(0)
     model = DDPM(DataSpec("image", (1, 8, 8), levels=17), width=20)
     order, steps = seeded(1), 80
@@ -253,7 +253,7 @@ def test_it_learns_digits():
     with torch.no_grad():
         centre = encoder.features(real).mean(0)
         made, hopeless = (encoder.features(x).mean(0) for x in (model.sample(200, seeded(2), sampler="ddim-10"), shuffled))
-        held_out = torch.from_numpy(to_unit(data.validation.levels, data.level_count))[:64]
+        held_out = torch.from_numpy(to_unit(data.validation.items, data.level_count))[:64]
         nats = -model.log_prob(held_out).log_prob.mean() / 64
     assert (made - centre).square().sum() < (hopeless - centre).square().sum() / 4
     assert nats < 0.9 * math.log(17)

@@ -90,9 +90,9 @@ def test_uniform_predictor_costs_log2_of_the_levels():
 def test_learns_digits():
     """After 120 updates it beats the best model of independent pixels, which knows the training set's frequencies."""
     data = digits()
-    train = torch.from_numpy(data.train.levels).float() / 8 - 1
-    held_out = torch.from_numpy(data.validation.levels)
-    frequency = (torch.nn.functional.one_hot(torch.from_numpy(data.train.levels).long(), 17).sum(0) + 0.1) / (1077 + 1.7)
+    train = torch.from_numpy(data.train.items).float() / 8 - 1
+    held_out = torch.from_numpy(data.validation.items)
+    frequency = (torch.nn.functional.one_hot(torch.from_numpy(data.train.items).long(), 17).sum(0) + 0.1) / (1077 + 1.7)
     chosen = frequency.log().expand(len(held_out), -1, -1, -1, -1).gather(-1, held_out.long().unsqueeze(-1))
     independent_nats = -chosen.flatten(1).sum(1).mean()
     torch.manual_seed(0)

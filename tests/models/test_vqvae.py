@@ -167,8 +167,8 @@ def test_code_grids_are_small_for_every_side(side, grid):
 def test_learns_digits():
     """After 300 updates codes halve the error of the mean image, and the prior beats frequencies by position."""
     data = digits()
-    train = torch.from_numpy(data.train.levels).float() / 8 - 1
-    held_out = torch.from_numpy(data.validation.levels).float() / 8 - 1
+    train = torch.from_numpy(data.train.items).float() / 8 - 1
+    held_out = torch.from_numpy(data.validation.items).float() / 8 - 1
     torch.manual_seed(0)
     model = VQVAE(DIGITS, 24)
     for i in range(300):

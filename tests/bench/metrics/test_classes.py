@@ -14,7 +14,7 @@ def test_known_shares():
 
 
 def test_a_dropped_digit_is_missed(digits, panel):
-    real = panel.features(digits.test.levels).scores
-    scores = panel.features(digits.validation.levels).scores
+    real = panel.features(digits.test.items).scores
+    scores = panel.features(digits.validation.items).scores
     assert class_balance(scores, real) > 0.95
     assert class_balance(scores[digits.validation.labels != 3], real) < 0.93
