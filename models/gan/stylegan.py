@@ -51,7 +51,7 @@ class StyleGAN(Contender):
     gamma = 0.15  # weight of R1
     penalty_interval = 16  # k, updates
     mixed_share = 0.1  # of the pictures generated in training
-    average_decay = 0.99
+    average_decay = 0.995
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
