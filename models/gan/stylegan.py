@@ -31,6 +31,8 @@ from paragone.models.layers.ema import WeightAverage
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
 EPS = 1e-8
+GAIN = math.sqrt(2)
+"""Of each layer, so that leaky ReLU leaves unit scale."""
 TRUNCATION = {"default": 1.0, "psi-0.7": 0.7}
 """psi of each sampler; 1 is plain sampling."""
 
@@ -236,13 +238,8 @@ class StyledConvolution(nn.Module):
             self.weight.mul_(math.sqrt(1 / (inputs * (4 if double else 9))))
 
     def forward(self, h: Tensor, s: Tensor, noise: Tensor) -> Tensor:
-        h = self.convolved(h, s) + (self.bias[:, None, None] + self.noise_strength * noise)
-        return math.sqrt(2) * F.leaky_relu(h, SLOPE)  # at unit scale again
-
-    def convolved(self, h: Tensor, s: Tensor) -> Tensor:
-        """w'' * h."""
-        h = h * s[:, :, None, None]
         energy = self.weight.square().sum((2, 3))
+        h = h * s[:, :, None, None]
         if self.double:
             h = F.conv_transpose2d(h, self.weight, stride=2, padding=1)
             energy = energy / 4  # a quarter of the 4 x 4 weights meets in one pixel
@@ -250,7 +247,9 @@ class StyledConvolution(nn.Module):
             h = F.conv2d(h, self.weight, padding=1)
             energy = energy.T
         norm = (s.square() @ energy + EPS).rsqrt()  # (B, out)
-        return h * norm[:, :, None, None]
+        h = torch.addcmul(self.bias[:, None, None], h, GAIN * norm[:, :, None, None])
+        # In place, as maps are large: what is overwritten no derivative needs.
+        return F.leaky_relu_(h.add_(self.noise_strength * noise), SLOPE)
 
 
 class ToPicture(nn.Module):
