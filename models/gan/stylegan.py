@@ -58,7 +58,7 @@ class StyleGAN(Contender):
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
         self.generator_net = Generator(spec.shape, self.latent, width)
-        self.discriminator = Discriminator(spec.shape, 2 * width)
+        self.discriminator = Discriminator(spec.shape, width)
         self.average = WeightAverage(self.generator_net, self.average_decay)
         self.register_buffer("mean_styles", torch.zeros(self.generator_net.mapping.styles.out_features))
         self.mean_styles: Tensor
@@ -160,7 +160,7 @@ class Generator(nn.Module):
     def __init__(self, shape: tuple[int, ...], latent: int, width: int) -> None:
         super().__init__()
         self.synthesis = Synthesis(shape, width)
-        self.mapping = Mapping(latent, 10 * width, len(self.synthesis.layer_of_style))
+        self.mapping = Mapping(latent, 5 * width, len(self.synthesis.layer_of_style))
 
 
 class Mapping(nn.Module):
@@ -195,7 +195,7 @@ class Synthesis(nn.Module):
         depths, (height, breadth) = pyramid(shape, width)
         if len(depths) == 1:
             raise ValueError(f"stylegan doubles maps and needs even sides, not {shape[1]} x {shape[2]} pixels")
-        channels = [_blocks(width * 2 ** min(level, 2)) for level in reversed(range(len(depths)))]  # coarse to fine
+        channels = [_blocks(width / 2 * 2 ** min(level, 2)) for level in reversed(range(len(depths)))]  # coarse to fine
         pairs = [(channels[0], channels[0], False)]
         pairs += [step for a, b in pairwise(channels) for step in ((a, b, True), (b, b, False))]
         self.constant = nn.Parameter(torch.randn(channels[0], height, breadth))
@@ -228,19 +228,19 @@ class StyledConvolution(nn.Module):
     pictures of a batch share one convolution, where w'' differs from picture to picture.
     """
 
-    def __init__(self, inputs: int, outputs: int, double: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, doubles: bool) -> None:
         super().__init__()
-        self.double = double
-        self.weight = nn.Parameter(torch.randn((inputs, outputs, 4, 4) if double else (outputs, inputs, 3, 3)))
+        self.doubles = doubles
+        self.weight = nn.Parameter(torch.randn((inputs, outputs, 4, 4) if doubles else (outputs, inputs, 3, 3)))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         with torch.no_grad():
-            self.weight.mul_(math.sqrt(1 / (inputs * (4 if double else 9))))
+            self.weight.mul_(math.sqrt(1 / (inputs * (4 if doubles else 9))))
 
     def forward(self, h: Tensor, s: Tensor, noise: Tensor) -> Tensor:
         energy = self.weight.square().sum((2, 3))
         h = h * s[:, :, None, None]
-        if self.double:
+        if self.doubles:
             h = F.conv_transpose2d(h, self.weight, stride=2, padding=1)
             energy = energy / 4  # a quarter of the 4 x 4 weights meets in one pixel
         else:
