@@ -259,6 +259,7 @@ class ToPicture(nn.Module):
         super().__init__()
         self.convolution = nn.Conv2d(inputs, colours, 1)
         nn.init.normal_(self.convolution.weight, std=math.sqrt(1 / inputs))
+        assert self.convolution.bias is not None
         nn.init.zeros_(self.convolution.bias)
 
     def forward(self, h: Tensor, s: Tensor) -> Tensor:

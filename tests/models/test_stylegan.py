@@ -85,7 +85,7 @@ def test_modulating_the_weights_is_scaling_the_inputs(double):
 
 
 @both_kinds
-@given(scale=st.floats(0.01, 100), seed=st.integers(0, 1000))
+@given(scale=st.floats(0.1, 100), seed=st.integers(0, 1000))
 def test_demodulated_weights_have_unit_norm(double, scale, seed):
     """Read from what a layer does to single pixels: the responses to one in each channel are the weights themselves."""
     layer, s = convolution(double), scale * normal(1, 5, seed=seed)
