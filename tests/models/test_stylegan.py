@@ -113,7 +113,8 @@ def test_colours_are_modulated_but_not_demodulated():
 def test_the_mapping_sees_the_direction_of_z_alone():
     torch.manual_seed(0)
     mapping, z = Mapping(32, 40, 7).double(), normal(6, 32)
-    torch.testing.assert_close(mapping(3 * z), mapping(z), rtol=1e-6, atol=1e-6)
+    lengths = torch.linspace(0.5, 3, 6, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(mapping(lengths * z), mapping(z), rtol=1e-6, atol=1e-6)
     assert (mapping(-z) - mapping(z)).abs().max() > 0.1
 
 
@@ -143,6 +144,23 @@ def test_noise_adds_its_strength_to_each_channel_of_a_pixel():
     out = layer(h, s, noise)
     before = torch.where(out > 0, out, out / SLOPE)
     torch.testing.assert_close(before - GAIN * linear_part(layer, h, s), (0.7 * noise).expand(-1, 4, -1, -1))
+
+
+def test_the_picture_is_the_sum_of_what_each_size_adds():
+    """Silent at all sizes but the coarsest, it is the coarsest's colours, doubled as often as there are finer sizes."""
+    torch.manual_seed(0)
+    net = Synthesis((1, 28, 28), 8).requires_grad_(False)
+    styles, noise = torch.ones(2, sum(net.style_sizes)), torch.zeros(2, sum(net.noise_sizes))
+    for layer in net.to_picture[1:]:
+        layer.convolution.weight.zero_()
+    seen = []
+    net.to_picture[0].register_forward_hook(lambda *given: seen.append(given[-1]))
+    picture = net(styles, noise)
+    for _ in range(2):
+        seen[0] = F.interpolate(seen[0], scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(picture, seen[0].tanh())
+    net.to_picture[1].convolution.weight.fill_(0.1)
+    assert (net(styles, noise) - picture).abs().max() > 0.01
 
 
 def test_mixing_takes_layers_before_the_crossover_from_one_and_the_rest_from_the_other():
