@@ -298,6 +298,20 @@ def test_each_loss_moves_its_own_net_alone():
     assert math.isfinite(logs["generator_loss"])
 
 
+def test_the_mapping_learns_more_slowly():
+    """Adam's first step is as long as its rate in every weight that has a slope; the styles' affine maps go at the full rate."""
+    model = build()
+    mapping = model.generator_net.mapping
+    parts = {"w": mapping.layers[0].weight, "styles": mapping.styles.weight, "constant": model.generator_net.synthesis.constant}
+    before = {name: p.detach().clone() for name, p in parts.items()}
+    model.update(Batch(pictures(16)), 0.5)
+    steps = {name: float((p.detach() - before[name]).abs().max()) for name, p in parts.items()}
+    rate = 0.5 * model.learning_rate  # half of the cosine
+    assert steps["constant"] == pytest.approx(rate, rel=1e-3)
+    assert steps["styles"] == pytest.approx(rate, rel=1e-3)
+    assert steps["w"] == pytest.approx(model.mapping_slowdown * rate, rel=1e-3)
+
+
 def unmoved(before, net):
     return all(torch.equal(a, b) for a, b in zip(before, net.parameters(), strict=True))
 
