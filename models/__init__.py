@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "gan.dcgan",
     "diffusion.ddpm",
     "flow.realnvp",
+    "flow.glow",
     "hybrid.vqvae",
 )
 
