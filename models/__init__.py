@@ -25,6 +25,7 @@ MODULES: tuple[str, ...] = (
     "gan.stylegan",
     "diffusion.ddpm",
     "flow.realnvp",
+    "flow.glow",
     "hybrid.vqvae",
 )
 
