@@ -5,13 +5,18 @@ Data x_1: images in [-1, 1], (B, C, H, W), or points (B, C). Noise x_0 ~ N(0, I)
     x_t = (1 - t) x_0 + t x_1,     d x_t / dt = x_1 - x_0           (Liu eq. 1; Lipman eq. 22 with sigma_min = 0)
     E |v_theta(x_t, t, c) - (x_1 - x_0)|^2                          (Liu eq. 1; Lipman eq. 23), c the class where there is one
 
-whose minimum is v(x, t) = E(x_1 - x_0 | x_t = x); the flow dx/dt = v(x, t) carries noise at t = 0 to data at t = 1. From
-v follows the predicted data, E(x_1 | x_t) = x_t + (1 - t) v. For images it is clipped to [-1, 1], where they lie: samplers
-use v = (clip(x_t + (1 - t) v) - x_t) / (1 - t).
+whose minimum is v(x, t) = E(x_1 - x_0 | x_t = x); the flow dx/dt = v(x, t) carries noise at t = 0 to data at t = 1. Times are
+logit-normal, t = sigmoid(m + s n), n ~ N(0, 1) (Esser et al. 2024, arXiv:2403.03206, section 3.1), stratified over the batch.
 
 Samplers, on N even steps of t: `euler-N`, of first order, one network pass a step; `heun-N`, of second order, two, but one in
-the last step, which ends at the predicted data as Euler's does (as Karras et al. 2022, arXiv:2206.00364, algorithm 1).
+the last step, which ends at the predicted data, E(x_1 | x_t) = x_t + (1 - t) v (as Karras et al. 2022, arXiv:2206.00364,
+algorithm 1). For images what comes out is clipped to [-1, 1]; clipping the predicted data at each step changed nothing.
 Network, optimisers and averaged weights are those of `ddpm`: the two differ in their objective and their samplers.
+
+Hyper-parameters were chosen on validation data. FID of `euler-50` on digits after 600 updates (9 CPU-seconds), by (m, s): uniform
+times 4.1 and 3.6 (two seeds), (0, 1) 2.7 and 2.9, (0.25, 1) 2.7, (0.5, 1) 3.0, (-0.5, 1) 3.9, (0, 0.75) 2.4. For points, whose modes
+are narrow and take shape late, share of good samples of `heun-25` after 8 CPU-seconds on a grid of 25 and a ring of 8 modes: uniform
+0.94 and 0.96, (0, 1) 0.68 and 0.77, (1, 1) 0.95 and 0.97.
 """
 
 from collections.abc import Callable
@@ -30,6 +35,8 @@ LEARNING_RATE = 1e-2
 WARM_UP_SHARE = 0.03
 BETAS = (0.9, 0.99)
 EMA_DECAY = 0.99
+LOGIT_TIMES = {"image": (0.0, 0.75), "points": (1.0, 1.0)}
+"""m and s by modality."""
 POINT_DRAWS = 8
 """Pairs of noise and time drawn for each point of a batch: a small network's step is hardly longer for more items."""
 SAMPLING_BATCH = 500  # items of which samples are drawn at once: bounds the memory
@@ -43,10 +50,8 @@ class FlowMatching(Contender):
     """A network that predicts the velocity; `width` is the number of channels at half resolution, or of hidden units."""
 
     batch_size = 64
-    samplers = ("euler-50", "euler-4", "euler-10", "euler-20", "heun-5", "heun-10", "heun-25")
+    samplers = ("heun-25", "heun-5", "heun-10", "euler-4", "euler-10", "euler-20", "euler-50")
     autocast = True
-    TIMES = "uniform"
-    CLIP = True
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
@@ -63,7 +68,7 @@ class FlowMatching(Contender):
         if self.spec.modality == "points":
             data = data.repeat(POINT_DRAWS, 1)
         noise = torch.randn(data.shape, generator=self.generator, device=data.device)
-        t = draw_times(len(data), self.generator, self.TIMES)  # (B,)
+        t = logit_normal_times(len(data), *LOGIT_TIMES[self.spec.modality], self.generator)  # (B,)
         v = self.network(along(noise, data, t), t, classes)
         loss = (v - (data - noise)).square().mean()
         rate = LEARNING_RATE * warm_up(progress, WARM_UP_SHARE) * cosine(progress) * self.learning_rate_factor
@@ -86,7 +91,8 @@ class FlowMatching(Contender):
             noise = torch.randn(shape, generator=generator, device=generator.device)
             classes = None if condition is None else condition[start : start + SAMPLING_BATCH]
             items.append(solve(self._velocity(classes), noise, int(steps)))
-        return torch.cat(items)
+        drawn = torch.cat(items)
+        return drawn.clamp(-1, 1) if self.spec.modality == "image" else drawn
 
     def corrupt(self, x: Tensor, progress: float, generator: torch.Generator) -> Tensor:
         noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
@@ -95,8 +101,6 @@ class FlowMatching(Contender):
     def _velocity(self, classes: Tensor | None) -> Velocity:
         def velocity(x: Tensor, t: Tensor) -> Tensor:
             v: Tensor = self.average.module(x, t, classes)
-            if self.spec.modality == "image" and self.CLIP:
-                v = ((x + (1 - t) * v).clamp(-1, 1) - x) / (1 - t)
             return v
 
         return velocity
@@ -129,14 +133,11 @@ def along(noise: Tensor, data: Tensor, t: Tensor) -> Tensor:
     return (1 - t) * noise + t * data
 
 
-def draw_times(count: int, generator: torch.Generator, kind: str = "uniform") -> Tensor:
-    """Times (count,)."""
+def logit_normal_times(count: int, m: float, s: float, generator: torch.Generator) -> Tensor:
+    """t = sigmoid(m + s n), (count,), n standard normal one by one, and evenly spread over its quantiles all together."""
     u = torch.rand(1, generator=generator, device=generator.device)
-    t = (u + torch.arange(count, device=generator.device) / count) % 1.0
-    if kind != "uniform":
-        m, s = map(float, kind.split(","))
-        t = torch.sigmoid(m + s * torch.special.ndtri(t.clamp(1e-5, 1 - 1e-5)))
-    return t
+    quantiles = (u + torch.arange(count, device=generator.device) / count) % 1.0
+    return torch.sigmoid(m + s * torch.special.ndtri(quantiles.clamp(1e-6, 1 - 1e-6)))
 
 
 def euler(velocity: Velocity, x: Tensor, steps: int) -> Tensor:
