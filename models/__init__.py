@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "gan.dcgan",
     "gan.stylegan",
     "diffusion.ddpm",
+    "diffusion.flow_matching",
     "flow.realnvp",
     "flow.glow",
     "hybrid.vqvae",
