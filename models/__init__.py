@@ -17,6 +17,7 @@ from paragone.models.contract import (
 MODULES: tuple[str, ...] = (
     # One line a contender, in the order of the families.
     "autoregressive.pixelcnn",
+    "autoregressive.imagegpt",
     "autoencoder.autoencoder",
     "autoencoder.vae",
     "autoencoder.vae_kl",
