@@ -9,10 +9,12 @@ from paragone.bench.data import embedded
 from paragone.bench.data.dataset import to_unit
 from paragone.bench.metrics.encoder import load_encoder
 from paragone.models import Batch, DataSpec
-from paragone.models.diffusion.ddpm import DDPM, _log_normal_mass, ancestral, ddim, variational_bound
+from paragone.models.diffusion.ddpm import DDPM
+from paragone.models.layers.denoising import ancestral, ddim
 from paragone.models.layers.embeddings import sinusoidal
 from paragone.models.layers.noise import NoiseSchedule, cosine_alpha_bar, linear_alpha_bar, stratified_times
 from paragone.models.layers.unet import UNet
+from paragone.models.layers.variational import _log_normal_mass, variational_bound
 
 SCHEDULES = {"cosine": NoiseSchedule(cosine_alpha_bar()), "linear": NoiseSchedule(linear_alpha_bar())}
 COSINE = SCHEDULES["cosine"]
