@@ -193,7 +193,7 @@ def test_it_learns_digits():
     """After 80 steps: a fourth of independent pixels' squared distance of mean features."""
     data = embedded("digits")
     encoder = load_encoder(data)
-    real = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    real = torch.from_numpy(to_unit(data.train.items, data.level_count))
     torch.manual_seed(0)
     model = FlowMatching(DIGITS, 20)
     order, steps = seeded(1), 80
