@@ -11,7 +11,7 @@ from paragone.bench.judge.stability import NEEDED_FACTORS, NEEDED_SEEDS
 from paragone.bench.metrics.modalities import REFERENCES
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.probes import owed_by
-from paragone.bench.suite import SamplerKeys, Suite, Track, load_suite, shipped
+from paragone.bench.suite import Suite, Track, load_suite, shipped
 from paragone.models import DataSpec, registered
 
 SEEDS_FOR_A_VERDICT = 5
@@ -50,7 +50,7 @@ def _lacking_on(claim: Claim, suite: Suite, track: Track) -> str:
         if not samplers:
             return f"no row for {side}"
         for metric in claim.metrics:
-            if not any(metric in _measured(name, sampler, suite, spec) for name, sampler in samplers):
+            if not any(metric in _measured(name, sampler, suite, track) for name, sampler in samplers):
                 return f"no {metric} of {side}"
     return ""
 
@@ -63,16 +63,17 @@ def _samplers(side: str, suite: Suite, track: Track) -> list[tuple[str, str]]:
         return [(side, "default")]
     contender, _, sampler = side.partition("/")
     names = [name for name in MEMBERS.get(contender, (contender,)) if name in track.contenders and name in registered()]
-    return [(name, own) for name in names for own in _run(name, suite, _spec(track.data)) if sampler in ("", own)]
+    return [(name, own) for name in names for own in _run(name, suite, track) if sampler in ("", own)]
 
 
-def _run(name: str, suite: Suite, spec: DataSpec) -> tuple[str, ...]:
-    keys = suite.samplers.get(name, SamplerKeys())
-    return (*keys.of(registered()[name].offered_samplers(spec)), *keys.timed)
+def _run(name: str, suite: Suite, track: Track) -> tuple[str, ...]:
+    keys = suite.sampler_keys(track, name)
+    return (*keys.of(registered()[name].offered_samplers(_spec(track.data))), *keys.timed)
 
 
-def _measured(name: str, sampler: str, suite: Suite, spec: DataSpec) -> set[str]:
-    """Metrics that a cell of this suite gives on this data for a contender and its sampler."""
+def _measured(name: str, sampler: str, suite: Suite, track: Track) -> set[str]:
+    """Metrics that a cell of this track gives for a contender and its sampler."""
+    spec = _spec(track.data)
     probes = suite.evaluation.probes
     if name == EVERYBODY.name:
         return {"rank_agreement"}
@@ -81,11 +82,11 @@ def _measured(name: str, sampler: str, suite: Suite, spec: DataSpec) -> set[str]
         return own | ({"share_right"} if "classifier_accuracy" in own else set())
     cls = registered()[name]
     found = _of_groups("speed", "cost", "memory") | {metric for _, metric in owed_by(probes, cls, spec.modality)}
-    if sampler not in suite.samplers.get(name, SamplerKeys()).timed:
+    if sampler not in suite.sampler_keys(track, name).timed:
         found |= _on_data("quality", spec) | {"share_right"}
     if "log_prob" in cls.abilities():
         found |= _on_data("likelihood", spec)
-    if len(_run(name, suite, spec)) > 1:
+    if len(_run(name, suite, track)) > 1:
         found |= set(EXPONENTS)
     if suite.stability is not None and suite.seeds >= NEEDED_SEEDS and len(suite.stability.factors) >= NEEDED_FACTORS:
         found |= _of_groups("stability")

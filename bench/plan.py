@@ -18,7 +18,7 @@ from paragone.bench.metrics import references
 from paragone.bench.metrics.modalities import REFERENCES
 from paragone.bench.metrics.panel import prepare_judging
 from paragone.bench.records import REFERENCE, Cell
-from paragone.bench.suite import SamplerKeys, Suite, Track
+from paragone.bench.suite import Suite, Track
 from paragone.bench.variants import learning_rate_factor
 from paragone.models import Contender, DataSpec, registered
 
@@ -144,7 +144,8 @@ def _check_names(suite: Suite) -> None:
     for name in suite.stability.shifted if suite.stability is not None else ():
         if name not in known:
             raise unknown("contender", name, known, "in the suite's [stability.shifted]")
-    for name, keys in suite.samplers.items():
+    tables = [suite.samplers, *(track.samplers for track in suite.tracks)]
+    for name, keys in (item for table in tables for item in table.items()):
         if name not in known:
             raise unknown("contender", name, known, "in the suite's [samplers]. All names: python run_bench.py list contenders")
         for sampler in [*keys.judged, *keys.timed, *([keys.curve] if keys.curve else [])]:
@@ -164,7 +165,7 @@ def _check_claims(suite: Suite) -> None:
 
 def _job(suite: Suite, position: int, cell: Cell, spec: DataSpec, options: Options, threads: int, device: str) -> Job:
     track = next(track for track in suite.tracks if track.name == cell.track)
-    keys = suite.samplers.get(cell.contender, SamplerKeys())
+    keys = suite.sampler_keys(track, cell.contender)
     offered = () if cell.contender in REFERENCES else registered()[cell.contender].offered_samplers(spec)
     judged = keys.of(offered)
     elsewhere = tuple(sampler for sampler in judged if cell.seed not in keys.seeds.get(sampler, (cell.seed,)))
@@ -177,9 +178,9 @@ def _job(suite: Suite, position: int, cell: Cell, spec: DataSpec, options: Optio
         add=tuple(str(path) for path in options.add),
         budget=suite.budget.train,
         parameters=suite.budget.parameters,
-        evaluation=suite.evaluation,
+        evaluation=suite.evaluation_on(track),
         judged=judged if base else judged[:1],
-        timed=(*keys.timed, *elsewhere) if base else (),
+        timed=(*(sampler for sampler in keys.timed if sampler in offered), *elsewhere) if base else (),
         curve=keys.curve or (judged[0] if judged else ""),
         unlimited=tuple(keys.seeds),
         sweep=suite.stability is not None,

@@ -91,7 +91,7 @@ class SamplerKeys(Frozen):
 
     def of(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         """The samplers that are judged of those a contender offers: the ones named, else all that are not only timed."""
-        return self.judged or tuple(sampler for sampler in offered if sampler not in self.timed)
+        return tuple(name for name in self.judged or offered if name in offered and (self.judged or name not in self.timed))
 
     @model_validator(mode="after")
     def _of_judged_samplers(self) -> "SamplerKeys":
@@ -104,11 +104,13 @@ class SamplerKeys(Frozen):
 
 
 class Track(Frozen):
-    """`[[tracks]]`: a dataset with its contenders."""
+    """`[[tracks]]`: a dataset with its contenders; `samples` and `samplers` replace the suite's own on this track."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_+-]+$")
     data: str
     contenders: tuple[str, ...]
+    samples: int | None = Field(default=None, ge=50)
+    samplers: dict[str, SamplerKeys] = Field(default={})
 
 
 class Suite(Frozen):
@@ -158,7 +160,19 @@ class Suite(Frozen):
         content = self.model_dump(mode="json", exclude={"title", "cell_timeout_s", "memory_limit_bytes", "claims"})
         if self.training == TrainingKeys():
             del content["training"]  # as before there was such a table
+        for track in content["tracks"]:  # likewise
+            for key in ("samples", "samplers"):
+                if not track[key]:
+                    del track[key]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def sampler_keys(self, track: Track, contender: str) -> SamplerKeys:
+        """How a contender's samplers are used on a track: as the track says, else as the suite says, else each is judged."""
+        return track.samplers.get(contender) or self.samplers.get(contender) or SamplerKeys()
+
+    def evaluation_on(self, track: Track) -> EvaluationKeys:
+        """How entries of a track are judged."""
+        return self.evaluation if track.samples is None else self.evaluation.model_copy(update={"samples": track.samples})
 
     @property
     def timeout_s(self) -> float:

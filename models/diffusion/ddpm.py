@@ -153,19 +153,19 @@ class Network(nn.Module):
         self.classes = None if spec.classes is None else nn.Embedding(spec.classes + 1, embedding)
 
     def forward(self, x_t: Tensor, time: Tensor, classes: Tensor | None = None) -> Tensor:
-        if self.classes is None:
-            return self.body(x_t, time)
-        if classes is None:
-            classes = torch.full((1,), self.null, device=x_t.device)
-        out: Tensor = self.body(x_t, time, self.classes(classes))
+        condition = None
+        if self.classes is not None:
+            condition = self.classes(torch.full((1,), self.null, device=x_t.device) if classes is None else classes)
+        out: Tensor = self.body(x_t, time, condition)
         return out
 
 
 def guided(network: "Network", x_t: Tensor, time: Tensor, classes: Tensor | None, w: float) -> Tensor:
-    """v_null + w (v_c - v_null), (B, ...), by a `Network`: one pass where one of the two has weight 0, else one of twice the batch."""
+    """v_null + w (v_c - v_null), (B, ...), by a `Network`: one pass where one of them has weight 0, else one of twice the batch."""
     if classes is None or w in (0, 1):
         v: Tensor = network(x_t, time, None if w == 0 else classes)
         return v
     both = torch.cat([torch.full_like(classes, network.null), classes])  # (2 B,)
     v_null, v_c = network(torch.cat([x_t, x_t]), time.expand(len(x_t)).repeat(2), both).to(x_t.dtype).chunk(2)
-    return v_null + w * (v_c - v_null)
+    mixed: Tensor = v_null + w * (v_c - v_null)
+    return mixed

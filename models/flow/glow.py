@@ -211,7 +211,8 @@ class Step(nn.Module):
         x = torch.cat([c, (x - t) * torch.exp(-s)], 1).flatten(2)
         scale, offset = self.actnorm.affine()
         x = (self.mixing.inverse_weight() @ x - offset[:, None]) / scale[:, None]  # (B, C, H W)
-        return x.unflatten(2, self.size[1:])
+        inverted: Tensor = x.unflatten(2, self.size[1:])
+        return inverted
 
 
 class ActNorm(nn.Module):

@@ -1,4 +1,4 @@
-"""Glow's own truths: Jacobian, inverse, the LU weight, actnorm's first batch, temperature, a bound on levels; and that it learns."""
+"""Glow: Jacobian, inverse, the LU weight, the first batch of actnorm, temperature, a bound on levels; and that it learns."""
 
 import itertools
 import math
