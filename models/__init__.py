@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "diffusion.ddpm",
     "flow.realnvp",
     "flow.glow",
+    "flow.spline_flow",
     "hybrid.vqvae",
 )
 
