@@ -28,6 +28,7 @@ MODULES: tuple[str, ...] = (
     "diffusion.flow_matching",
     "flow.realnvp",
     "flow.glow",
+    "flow.spline_flow",
     "hybrid.vqvae",
 )
 

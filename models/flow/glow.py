@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from paragone.models.contract import Batch, Contender, DataSpec, Likelihood, register
 from paragone.models.layers.dequantise import LogitBins
 from paragone.models.layers.ema import WeightAverage
+from paragone.models.layers.mixing import Mixing
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 from paragone.models.layers.tiles import TiledCoupling, scale_sizes
 from paragone.models.layers.unet import from_zero
@@ -211,8 +212,7 @@ class Step(nn.Module):
         x = torch.cat([c, (x - t) * torch.exp(-s)], 1).flatten(2)
         scale, offset = self.actnorm.affine()
         x = (self.mixing.inverse_weight() @ x - offset[:, None]) / scale[:, None]  # (B, C, H W)
-        inverted: Tensor = x.unflatten(2, self.size[1:])
-        return inverted
+        return x.view(-1, *self.size)
 
 
 class ActNorm(nn.Module):
@@ -235,39 +235,6 @@ class ActNorm(nn.Module):
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
         self.mean.copy_(mean)
         self.deviation.copy_(variance.sqrt().clamp_min(SMALLEST_DEVIATION))
-
-
-class Mixing(nn.Module):
-    """W = P L (U + diag(r exp(e))), (C, C): one matrix holds L below its diagonal, e on it and U above."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        rotation, _ = torch.linalg.qr(torch.randn(channels, channels))
-        permutation, lower, upper = torch.linalg.lu(rotation)
-        diagonal = upper.diagonal()
-        self.packed = nn.Parameter(lower.tril(-1) + upper.triu(1) + diagonal.abs().log().diag())
-        self.permutation = nn.Buffer(permutation)  # P
-        self.signs = nn.Buffer(diagonal.sign().diag())  # diag(r)
-
-    def weight(self) -> Tensor:
-        lower, upper = self._triangles()
-        return self.permutation @ lower @ upper
-
-    def inverse_weight(self) -> Tensor:
-        """Inverse of W by substitution, from P, L and U."""
-        lower, upper = self._triangles()
-        product = torch.linalg.solve_triangular(lower, self.permutation.mT, upper=False, unitriangular=True)
-        inverse: Tensor = torch.linalg.solve_triangular(upper, product, upper=True)
-        return inverse
-
-    def log_determinant(self) -> Tensor:
-        """log |det W| = sum e."""
-        return self.packed.diagonal().sum()
-
-    def _triangles(self) -> tuple[Tensor, Tensor]:
-        """L with its ones, and U + diag(r exp(e))."""
-        ones = self.signs.square()  # the unit matrix
-        return self.packed.tril(-1) + ones, self.packed.triu(1) + self.signs * self.packed.diagonal().exp()
 
 
 class Prior(nn.Module):

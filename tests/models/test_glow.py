@@ -1,4 +1,4 @@
-"""Glow: Jacobian, inverse, the LU weight, the first batch of actnorm, temperature, a bound on levels; and that it learns."""
+"""Glow's own truths: Jacobian, inverse, LU weight, actnorm's first batch, temperature, a bound on levels; and that it learns."""
 
 import itertools
 import math
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from paragone.bench.data import embedded
 from paragone.bench.data.dataset import to_unit
 from paragone.models import Batch, DataSpec
-from paragone.models.flow.glow import ActNorm, Flow, Glow, Mixing, Scale, Step
+from paragone.models.flow.glow import ActNorm, Flow, Glow, Scale, Step
+from paragone.models.layers.mixing import Mixing
 from paragone.models.layers.tiles import scale_sizes
 
 DIGITS = DataSpec("image", (1, 8, 8), levels=17)
