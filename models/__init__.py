@@ -20,6 +20,7 @@ MODULES: tuple[str, ...] = (
     "autoencoder.autoencoder",
     "autoencoder.vae",
     "autoencoder.vae_kl",
+    "autoencoder.mlp_vae",
     "gan.dcgan",
     "diffusion.ddpm",
     "diffusion.flow_matching",
