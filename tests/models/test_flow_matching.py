@@ -207,7 +207,7 @@ def test_it_learns_digits():
 
 
 def test_it_learns_a_ring_of_points():
-    """After 200 steps all 8 modes, and most samples within 3 standard deviations of one; a Gaussian has 2 % there."""
+    """After 200 steps all 8 modes, and most samples within 3 standard deviations of one; a Gaussian has 0.3 % there."""
     ring = ring8()
     x = torch.tensor(ring.draw(4000, np.random.default_rng(0)), dtype=torch.float32)
     torch.manual_seed(0)
