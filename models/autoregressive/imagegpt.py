@@ -135,9 +135,10 @@ class _Network(nn.Module):
         return embedded
 
     def forward(self, x: Tensor, classes: Tensor) -> Tensor:
-        """Values in order (B, T) and classes (B,) -> logits (B, T, L)."""
-        told = self.told(F.pad(x, (self.margin, 0), value=NOTHING), torch.arange(self.length, device=x.device))
-        out: Tensor = self.logits(self.body(told + self.places + self.classes(classes)[:, None]))
+        """The first T' values in order (B, T') and classes (B,) -> logits (B, T', L)."""
+        length = x.shape[1]
+        told = self.told(F.pad(x, (self.margin, 0), value=NOTHING), torch.arange(length, device=x.device))
+        out: Tensor = self.logits(self.body(told + self.places[:length] + self.classes(classes)[:, None]))
         return out
 
     def log_prob(self, x: Tensor, classes: Tensor) -> Tensor:
