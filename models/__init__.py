@@ -18,6 +18,7 @@ MODULES: tuple[str, ...] = (
     # One line a contender, in the order of the families.
     "autoregressive.pixelcnn",
     "autoregressive.imagegpt",
+    "autoregressive.made",
     "autoencoder.autoencoder",
     "autoencoder.vae",
     "autoencoder.vae_kl",
