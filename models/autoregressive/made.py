@@ -14,7 +14,6 @@ log_prob is exact, a density in nats. Sampling takes D draws, and D - 1 network 
 """
 
 import math
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -79,6 +78,8 @@ class MADE(Contender):
 
 class Masked(nn.Linear):
     """A linear layer without the weights that lead from a unit of higher degree to one of lower (Germain eq. 8)."""
+
+    weight: nn.Parameter
 
     def __init__(self, degrees_in: Tensor, degrees_out: Tensor) -> None:
         super().__init__(len(degrees_in), len(degrees_out))

@@ -63,7 +63,7 @@ def processor_seconds(work, repeats=1):
 
 
 def trained_on_digits(model: Contender, updates: int) -> Contender:
-    train = torch.from_numpy(digits().train.levels).float() / 8 - 1
+    train = torch.from_numpy(digits().train.items).float() / 8 - 1
     for i in range(updates):
         at = torch.randint(len(train), (model.batch_size,), generator=torch.Generator().manual_seed(i))
         model.update(Batch(train[at]), i / updates)
@@ -71,7 +71,7 @@ def trained_on_digits(model: Contender, updates: int) -> Contender:
 
 
 def held_out_nats(model: Contender) -> float:
-    held_out = torch.from_numpy(digits().validation.levels).float() / 8 - 1
+    held_out = torch.from_numpy(digits().validation.items).float() / 8 - 1
     with torch.no_grad():
         return -model.log_prob(held_out).log_prob.mean().item()
 
@@ -79,8 +79,8 @@ def held_out_nats(model: Contender) -> float:
 def independent_nats() -> float:
     """Of held-out digits, under the best model of independent pixels, which knows the training set's frequencies."""
     data = digits()
-    held_out = torch.from_numpy(data.validation.levels).long()
-    counts = torch.nn.functional.one_hot(torch.from_numpy(data.train.levels).long(), 17).sum(0) + 0.1
+    held_out = torch.from_numpy(data.validation.items).long()
+    counts = torch.nn.functional.one_hot(torch.from_numpy(data.train.items).long(), 17).sum(0) + 0.1
     frequency = counts / counts.sum(-1, keepdim=True)
     chosen = frequency.log().expand(len(held_out), -1, -1, -1, -1).gather(-1, held_out.unsqueeze(-1))
     return -chosen.flatten(1).sum(1).mean().item()
