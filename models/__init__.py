@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "autoencoder.vae_kl",
     "gan.dcgan",
     "diffusion.ddpm",
+    "diffusion.consistency",
     "flow.realnvp",
     "hybrid.vqvae",
 )
