@@ -27,6 +27,7 @@ MODULES: tuple[str, ...] = (
     "gan.stylegan",
     "diffusion.ddpm",
     "diffusion.flow_matching",
+    "diffusion.consistency",
     "flow.realnvp",
     "flow.glow",
     "flow.spline_flow",

@@ -28,13 +28,13 @@ UNTIMED = "without a valid timing"
 Limit = tuple[str, float]
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
-    "autoregressive": ("pixelcnn",),
+    "autoregressive": ("pixelcnn", "imagegpt", "made"),
     "autoencoder": ("autoencoder",),
-    "VAE": ("vae",),
-    "GAN": ("dcgan",),
-    "diffusion": ("ddpm",),
-    "flow": ("realnvp",),
-    "hybrid": ("vqvae",),
+    "VAE": ("vae", "mlp-vae"),
+    "GAN": ("dcgan", "stylegan", "biggan", "mlp-gan"),
+    "diffusion": ("ddpm", "flow-matching", "consistency", "progressive-distillation"),
+    "flow": ("realnvp", "glow", "spline-flow"),
+    "hybrid": ("vqvae", "mlp-vqvae"),
 }
 """Group -> contenders that stand for it."""
 
