@@ -12,8 +12,8 @@ log-determinant (formulas in `layers/spline.py`): the splines of a are learned n
 Between layers the order of the coordinates is reversed. In the plane one layer can be any distribution, p(a) p(b | a)
 (Knothe and Rosenblatt's rearrangement), and f is as easily inverted as computed: sampling costs one network pass.
 
-A flow is continuous and so cannot leave a place between two modes quite empty: its thin bridges are the samples that lie at
-no mode.
+A flow is continuous and so cannot leave the places between modes quite empty. After 10 CPU-seconds its bridges hold one to two
+hundredths of the samples: 97 % of them lie within three deviations of a mode, where 98.9 % of the data do.
 """
 
 import math
@@ -41,8 +41,9 @@ class SplineFlow(Contender):
 
     Hyper-parameters were chosen by the gap to the true log-density on validation points of the ring of 8, after 5 CPU-seconds
     at 200,000 parameters, one seed each: one layer, AdamW (0.9, 0.99), rate 3e-3 with warm-up and cosine, batch 128: 0.031 nats
-    (batch 256: 0.038, 512: 0.073 at rate 5e-3; rate 1e-2 does not converge, nor does it without shortened gradients).
-    Two layers 0.099; 16 bins 0.28, 48 bins 0.046 against 0.038 of 32 at batch 256; no octaves 0.069 against 0.038.
+    (0.023 after 10 s, and 0.027 on the grid of 25). At rate 5e-3 batch 128 gives 0.037, 256 0.038, 512 0.073; rate 1e-2 does
+    not converge, nor does 5e-3 without shortened gradients. Two layers 0.099, 16 bins 0.28; at batch 256 and rate 5e-3 48 bins
+    0.046 and no octaves 0.069, against 0.038.
     Gradients longer than `longest_gradient` are shortened to it; `shortened` logs each time that it happens.
     """
 
