@@ -22,6 +22,7 @@ MODULES: tuple[str, ...] = (
     "autoencoder.autoencoder",
     "autoencoder.vae",
     "autoencoder.vae_kl",
+    "autoencoder.mlp_vae",
     "gan.gan_minimax",
     "gan.dcgan",
     "gan.stylegan",
