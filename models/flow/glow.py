@@ -52,7 +52,8 @@ class Glow(Contender):
 
     Hyper-parameters, chosen by FID on digits' validation split after 10 CPU-seconds at 200,000 parameters: AdamW (0.9, 0.99),
     rate 1.2e-2 with warm-up and cosine, batch 256, samples from an average of the weights. Over 4 seeds FID is 3.0 with sd 0.4,
-    held-out bits/dim 2.9 (realnvp: 3.0, 0.4 and 3.7); comparisons, made on the way to these settings, are of one seed each: less than 1 says little.
+    held-out bits/dim 2.9 (realnvp: 3.0, 0.4 and 3.7); comparisons, made on the way to these settings, are of one seed each: less
+    than 1 says little.
     Steps 5 and 4 FID 2.9, 4 and 3 3.6, 8 at a single scale 5.5; started as a reversal of the channels instead of a rotation 3.9;
     the prior a network like the couplings' 2.7, none 2.4, a convolution 2.4.
     Weight decay trades FID against the likelihood of held-out digits, as in realnvp: 0.1 gives FID 2.3 and 3.0 bits/dim,
