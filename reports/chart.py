@@ -20,6 +20,8 @@ from paragone.reports import style
 
 INK, MUTED, GRID, PAPER = "#17191c", "#5c626b", "#dfe2e6", "#fefefd"
 WIDTH_PT, BASE_PT, SMALL_PT = 372.0, 11.0, 10.0
+LINEAR_PART = 30.0
+"""An axis that is not logarithmic is linear up to this part of its largest value."""
 PNG_DPI = 160
 _CHARACTER = 0.61
 """Mean width of a character over the font's size, on the safe side for the widest usual sans-serif."""
@@ -223,6 +225,23 @@ def log_axis(axes: Axes, which: str, values: Sequence[float], pad: float = 0.12)
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     axis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+
+
+def value_axis(axes: Axes, which: str, values: Sequence[float], pad: float, scale: str) -> None:
+    """An axis of a metric: logarithmic where its scale is; else linear about 0 and nearly logarithmic far from it (asinh)."""
+    if scale == "log":
+        log_axis(axes, which, values, pad)
+        return
+    largest = max(abs(value) for value in values) or 1.0
+    (axes.set_xscale if which == "x" else axes.set_yscale)("asinh", linear_width=largest / LINEAR_PART)
+    low, high = min(values), max(values)
+    room = pad * (high - low) + largest / LINEAR_PART / 4
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low - room, high + 2 * room)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    steps = [sign * step * 10.0 ** math.floor(math.log10(largest) - k) for k in range(3) for step in (1, 3) for sign in (1, -1)]
+    axis.set_major_locator(FixedLocator([0.0, *(step for step in steps if low - room <= step <= high + 2 * room)]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
 

@@ -24,7 +24,7 @@ BLURRY, NOISY = 0.9, 1.1
 
 @dataclass(frozen=True)
 class Curve:
-    """Quality of one entry along its training: counted seconds and FID with interval at each share measured."""
+    """Quality of one entry along its training: counted seconds and primary metric with interval at each share measured."""
 
     entry: Entry
     seconds: tuple[float, ...]
@@ -33,7 +33,7 @@ class Curve:
 
 def quality_curves(track: Track) -> list[Curve]:
     """Curves of the entries whose quality was measured along the budget, best at the end first."""
-    table = quality_curve(track.judged)
+    table = quality_curve(track.judged, track.primary)
     found = []
     for entry in track.competitors:
         own = table[(table["entry"] == entry.name) & (table["train_s"] > 0)].sort_values("share")
@@ -47,13 +47,13 @@ def quality_curves(track: Track) -> list[Curve]:
 def curve_finding(track: Track, curves: Sequence[Curve]) -> str:
     """Who leads when: of families as the judge sees them, of entries where others than the families' own contenders ran."""
     known = {name for members in MEMBERS.values() for name in members}
-    if all(curve.entry.contender in known for curve in curves) and (told := judged_finding(track.judged)):
+    if all(curve.entry.contender in known for curve in curves) and (told := judged_finding(track.judged, track.primary)):
         return told
     return leaders(curves)
 
 
 def leaders(curves: Sequence[Curve]) -> str:
-    """Who has the lowest mean FID along the budget, as a sentence."""
+    """Who has the lowest mean of the primary metric along the budget, as a sentence."""
     times = sorted({round(second, 9) for curve in curves for second in curve.seconds})
     known = [(time, name) for time in times if (name := _leader(curves, time))]
     spans = [(name, next(group)[0]) for name, group in groupby(known, key=lambda pair: pair[1])]
@@ -70,7 +70,7 @@ def leaders(curves: Sequence[Curve]) -> str:
 
 def lead_changes(track: Track) -> list[float]:
     """Seconds of training between which the leading family changes (geometric means of the moments measured)."""
-    table = judged_leaders(track.judged)
+    table = judged_leaders(track.judged, track.primary)
     rows = list(zip(table["train_s"], table["leader"], strict=True))
     return [math.sqrt(x * y) for (x, before), (y, after) in pairwise(rows) if before != after and x > 0]
 

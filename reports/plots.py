@@ -7,8 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from paragone.bench.judge.intervals import Interval
+from paragone.bench.metrics.modalities import HELD_OUT, MODALITIES
+from paragone.bench.metrics.table import METRICS
 from paragone.reports import axes as by_axis
-from paragone.reports import chart, steadiness, style
+from paragone.reports import chart, clouds, steadiness, style
 from paragone.reports.chart import INK, MUTED, Box, Canvas, Plot
 from paragone.reports.findings import (
     BLURRY,
@@ -35,6 +37,7 @@ def figures(run: Run, track: Track) -> list[Plot]:
     with chart.visual():
         made = [
             contact_sheet(run, track),
+            clouds.figure(run, track),
             quality_against_training(track),
             by_axis.figure(track),
             quality_against_speed(track),
@@ -61,53 +64,57 @@ def contact_sheet(run: Run, track: Track, tiles: int = 20) -> Plot | None:
 
 
 def quality_against_training(track: Track) -> Plot | None:
-    """FID against counted seconds of training, with intervals over seeds and direct labels at the ends."""
+    """The primary metric against counted seconds of training, with intervals over seeds and direct labels at the ends."""
     curves = quality_curves(track)
     if not curves or max(len(curve.seconds) for curve in curves) < 2:
         return None
-    seeds = max(len(track.values(curve.entry, "fid")) for curve in curves)
+    known, hopeless_name = METRICS[track.primary], MODALITIES[track.modality].hopeless
+    seeds = max(len(track.values(curve.entry, track.primary)) for curve in curves)
     many = f"mean of {seeds} seeds, bars: 95{style.THIN}% intervals" if seeds > 1 else "one seed, hence no intervals"
     changes = lead_changes(track)
     dotted = "; dotted: the lead changes" if changes else ""
-    canvas = Canvas(curve_finding(track, curves), f"FID, lower is better, while training; {many}{dotted}", 300)
+    canvas = Canvas(curve_finding(track, curves), f"{_capital(known.label)}, lower is better, while training; {many}{dotted}", 300)
     longest = max(chart.text_width(_short(curve.entry.name)) for curve in curves)
     axes = canvas.axes(left=46, right=min(150.0, longest + 24))
     chart.log_axis(axes, "x", [second for curve in curves for second in curve.seconds], 0.04)
-    floor = _reference(track, "held-out real")
-    hopeless = _reference(track, "independent pixels")
+    floor = _reference(track, HELD_OUT)
+    hopeless = _reference(track, hopeless_name)
     levels = [value.value for curve in curves for value in curve.quality]
-    low = [value for value in (floor,) if value is not None and value > min(levels) / 20]
-    chart.log_axis(axes, "y", levels + low, 0.05)
+    low = [value for value in (floor,) if value is not None and (known.scale != "log" or value > min(levels) / 20)]
+    chart.value_axis(axes, "y", levels + low, 0.05, known.scale)
     for curve in curves:
         _draw_curve(axes, curve, track.looks[curve.entry.name])
     for change in changes:
         axes.axvline(change, color=MUTED, linewidth=0.9, linestyle=(0, (1, 3)), zorder=1)
-    _horizontal(axes, floor, "held-out real", "--", "left")
-    _horizontal(axes, hopeless, "independent pixels", ":", "right")
+    _horizontal(axes, floor, HELD_OUT, "--", "left")
+    _horizontal(axes, hopeless, hopeless_name, ":", "right")
     axes.set_xlabel("training (s, counted)")
-    axes.set_ylabel("FID")
+    axes.set_ylabel(known.label)
     _label_ends(axes, curves, track)
-    return canvas.finish(f"{track.name}-quality-training", _spoken_curves(curves))
+    return canvas.finish(f"{track.name}-quality-training", _spoken_curves(curves, known.label))
 
 
 def quality_against_speed(track: Track) -> Plot | None:
-    """FID against seconds a sample, with the Pareto front."""
+    """The primary metric against seconds a sample, with the Pareto front."""
+    known = METRICS[track.primary]
     points: list[Point] = []
     for entry in track.competitors:
-        rate, quality = track.value(entry, "sample_throughput_per_s"), track.centre(entry, "fid")
-        if rate and quality is not None and quality.value > 0:
+        rate, quality = track.value(entry, "sample_throughput_per_s"), track.centre(entry, track.primary)
+        if rate and quality is not None and (quality.value > 0 or known.scale != "log"):
             points.append((entry, 1.0 / rate, quality))
     if not points:
         return None
     front = pareto(points)
     best = some([entry.name for entry, _, _ in reversed(front)])
     finding = f"Nothing is both better and faster than {best}" if len(points) > 1 else f"{best}: quality and time"
-    canvas = Canvas(finding, "FID and time a sample at the best batch size; lower left is better; line: Pareto front", 300)
+    canvas = Canvas(
+        finding, f"{_capital(known.label)} and time a sample at the best batch size; lower left is better; line: Pareto front", 300
+    )
     unit = style.time_unit([second for _, second, _ in points])
     scaled = [(entry, second / style.unit_size(unit), quality) for entry, second, quality in points]
     axes = canvas.axes(left=46, right=14)
     chart.log_axis(axes, "x", [x for _, x, _ in scaled], 0.14)
-    chart.log_axis(axes, "y", [quality.value for _, _, quality in scaled], 0.12)
+    chart.value_axis(axes, "y", [quality.value for _, _, quality in scaled], 0.12, known.scale)
     _draw_front(axes, [(x, quality.value) for _, x, quality in pareto(scaled)])
     for entry, x, quality in scaled:
         look = track.looks[entry.name]
@@ -115,8 +122,8 @@ def quality_against_speed(track: Track) -> Plot | None:
         axes.plot([x], [quality.value], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=8)
     _label_points(axes, scaled, pareto(scaled))
     axes.set_xlabel(f"time a sample ({unit})")
-    axes.set_ylabel("FID")
-    spoken = "; ".join(f"{e.name}: {style.seconds(s)} a sample, FID {style.number(q.value)}" for e, s, q in points)
+    axes.set_ylabel(known.label)
+    spoken = "; ".join(f"{e.name}: {style.seconds(s)} a sample, {known.label} {style.number(q.value)}" for e, s, q in points)
     return canvas.finish(f"{track.name}-quality-speed", spoken)
 
 
@@ -323,9 +330,9 @@ def _linear(axes: Axes, values: Sequence[float]) -> None:
     axes.locator_params(axis="x", nbins=6)
 
 
-def _spoken_curves(curves: Sequence[Curve]) -> str:
+def _spoken_curves(curves: Sequence[Curve], label: str) -> str:
     return "; ".join(
-        f"{c.entry.name}: FID {style.number(c.quality[0].value)} after {style.seconds(c.seconds[0])}, "
+        f"{c.entry.name}: {label} {style.number(c.quality[0].value)} after {style.seconds(c.seconds[0])}, "
         f"{style.number(c.quality[-1].value)} after {style.seconds(c.seconds[-1])}"
         for c in curves
     )
@@ -333,7 +340,11 @@ def _spoken_curves(curves: Sequence[Curve]) -> str:
 
 def _reference(track: Track, name: str) -> float | None:
     entry = next((entry for entry in track.references if is_named(entry, name)), None)
-    return track.value(entry, "fid") if entry is not None else None
+    return track.value(entry, track.primary) if entry is not None else None
+
+
+def _capital(label: str) -> str:
+    return label[0].upper() + label[1:]
 
 
 def _short(name: str, limit: int = 20) -> str:

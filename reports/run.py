@@ -15,11 +15,12 @@ from paragone.bench.judge.ranking import rankings
 from paragone.bench.judge.timings import timed
 from paragone.bench.judge.verdicts import Verdict, verdicts
 from paragone.bench.longtable import entry_name, long_table
+from paragone.bench.metrics.modalities import REFERENCES
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.records import REFERENCE, Manifest, Record, read_manifest, read_records
 from paragone.reports import style
 
-REFERENCE_ORDER = ("held-out real", "train copies", "gaussian mixture", "real blurred", "real + noise", "independent pixels")
+REFERENCE_ORDER = REFERENCES
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Track:
     looks: dict[str, style.Look]
     _values: dict[tuple[str, str, str], list[float]] = field(repr=False, default_factory=dict)
     _centres: dict[tuple[str, str], Interval | None] = field(repr=False, compare=False, default_factory=dict)
+
+    @property
+    def primary(self) -> str:
+        """The metric of quality that ranks the track."""
+        return self.judged.primary
 
     @property
     def competitors(self) -> tuple[Entry, ...]:

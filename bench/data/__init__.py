@@ -4,8 +4,8 @@ from pathlib import Path
 
 from paragone.bench.data.dataset import LABELLED, Dataset, ImageDataset
 from paragone.bench.data.errors import DataError
-from paragone.bench.data.mixture import MIXTURES
 from paragone.bench.errors import unknown
+from paragone.bench.metrics.mixture import MIXTURES
 
 IMAGES = ("digits", "mnist")
 EMBEDDED = (*IMAGES, *(name + LABELLED for name in IMAGES), *MIXTURES)

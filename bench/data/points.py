@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paragone.bench.data.dataset import Dataset, Items, Split
-from paragone.bench.data.mixture import MIXTURES, Mixture
+from paragone.bench.metrics.mixture import MIXTURES, Mixture
 from paragone.models import DataSpec
 
 SIZES = (20_000, 2_500, 10_000)

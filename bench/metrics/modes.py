@@ -8,8 +8,8 @@ arXiv:1705.07761, and Lin et al. 2018, arXiv:1712.04086, section 4.1, count a mo
 import numpy as np
 from numpy.typing import NDArray
 
-from paragone.bench.data.mixture import Mixture, Points
 from paragone.bench.metrics.errors import NotMeasurable
+from paragone.bench.metrics.mixture import Mixture, Points
 
 RADIUS = 3.0
 LEAST = 20

@@ -131,7 +131,8 @@ class Consistency(Contender):
 
 def grid_size(spent: float) -> int:
     """N, growing geometrically with the share of the stage that is spent."""
-    return round(FIRST_GRID * (LAST_GRID / FIRST_GRID) ** spent)
+    growth: float = (LAST_GRID / FIRST_GRID) ** spent
+    return round(FIRST_GRID * growth)
 
 
 def neighbours(count: int, grid: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

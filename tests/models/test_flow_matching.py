@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from paragone.bench.data import embedded
 from paragone.bench.data.dataset import to_unit
-from paragone.bench.data.mixture import ring8
 from paragone.bench.metrics.encoder import load_encoder
+from paragone.bench.metrics.mixture import ring8
 from paragone.models import Batch, DataSpec
 from paragone.models.diffusion.flow_matching import FlowMatching, along, euler, heun, logit_normal_times
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from paragone.bench.data.mixture import ring8
+from paragone.bench.metrics.mixture import ring8
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
 from paragone.models.autoencoder.mlp_vae import MLPVAE, SMALLEST_SCALE, START_SCALE, importance_bound

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paragone.bench.data.mixture import grid25
+from paragone.bench.metrics.mixture import grid25
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
 from paragone.models.flow.spline_flow import BINS, BOUND, Coupling, Flow, SplineFlow

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from paragone.bench.data import embedded
-from paragone.bench.data.mixture import MIXTURES, Mixture, grid25, ring8
+from paragone.bench.metrics.mixture import MIXTURES, Mixture, grid25, ring8
 
 
 @pytest.mark.parametrize("name", MIXTURES)

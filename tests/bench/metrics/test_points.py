@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from paragone.bench.data import embedded
-from paragone.bench.data.mixture import grid25, ring8
 from paragone.bench.metrics.energy import Reference, mean_distance
 from paragone.bench.metrics.errors import NotMeasurable
+from paragone.bench.metrics.mixture import grid25, ring8
 from paragone.bench.metrics.modes import LEAST, found_modes, high_quality_share, mode_divergence
 from paragone.bench.metrics.panel import quality_panel
 from paragone.bench.metrics.references import MAKERS
