@@ -89,8 +89,21 @@ def test_every_number_of_the_weight_is_learned():
     torch.manual_seed(0)
     mixing = Mixing(4).double()
     mixing.weight().mul(normal(4, 4)).sum().backward()
-    assert (mixing.packed.grad != 0).all()
-    assert set(dict(mixing.named_parameters())) == {"packed"}
+    assert (mixing.change.grad != 0).all()
+    assert set(dict(mixing.named_parameters())) == {"change"}
+
+
+@pytest.mark.parametrize("channels", [4, 8, 24, 192])
+def test_a_wide_weight_changes_little_faster_than_a_narrow_one(channels):
+    """Adam moves all numbers by the rate at once: after ten such steps at 0.01, all of one sign, a vector has moved by 0.4 to 2.2
+    of its length; with numbers that count alike at all widths it would be 163 at 192 channels."""
+    torch.manual_seed(0)
+    mixing = Mixing(channels)
+    before = mixing.weight()
+    with torch.no_grad():
+        mixing.change.add_(0.1)
+    moved_by = torch.linalg.matrix_norm(mixing.weight() - before, 2)
+    assert 0.05 < moved_by < 4
 
 
 def test_the_convolution_is_the_same_at_every_place_and_mixes_no_places():
