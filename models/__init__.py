@@ -23,6 +23,7 @@ MODULES: tuple[str, ...] = (
     "gan.dcgan",
     "diffusion.ddpm",
     "diffusion.consistency",
+    "diffusion.progressive_distillation",
     "flow.realnvp",
     "hybrid.vqvae",
 )
