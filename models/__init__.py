@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "diffusion.ddpm",
     "diffusion.consistency",
     "diffusion.progressive_distillation",
+    "diffusion.lcm",
     "flow.realnvp",
     "hybrid.vqvae",
 )

@@ -49,7 +49,7 @@ class ProgressiveDistillation(Contender):
 
     batch_size = 64
     samplers = ("pd-4", "pd-1", "pd-2", "pd-8")
-    stages = (("teacher", 0.7), ("to-8", 0.06), ("to-4", 0.06), ("to-2", 0.09), ("to-1", 0.09))
+    stages = (("teacher", 0.78), ("to-8", 0.03), ("to-4", 0.05), ("to-2", 0.07), ("to-1", 0.07))
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
