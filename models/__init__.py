@@ -29,6 +29,8 @@ MODULES: tuple[str, ...] = (
     "diffusion.ddpm",
     "diffusion.flow_matching",
     "diffusion.consistency",
+    "diffusion.progressive_distillation",
+    "diffusion.lcm",
     "flow.realnvp",
     "flow.glow",
     "flow.spline_flow",

@@ -12,7 +12,7 @@ Stage `teacher`: F learns the velocity as `ddpm`'s does. Stage `student`: the sa
 
 with d the pseudo-Huber distance (Song and Dhariwal section 3.3) and N growing with the stage (their section 3.4). x_u lies
 beside x_t on one trajectory, found
-    where t > 0.7 T: by the teacher's DDIM step from x_t               (distillation, Song algorithm 2)
+    where t > 0.6 T: by the teacher's DDIM step from x_t               (distillation, Song algorithm 2)
     elsewhere: as a_u x + s_u e, by the x and the e of x_t itself      (training, Song theorem 2 and algorithm 3)
 Of much noise a single x tells little of the trajectory, and its variance harms the quality in one step; of little noise it is
 better than what a teacher of half the budget knows, which harms the quality in several.
@@ -39,11 +39,10 @@ TEACHER_RATE = 1e-2
 STUDENT_RATE = 6e-3
 WARM_UP_SHARE = 0.03
 TEACHER_DECAY = 0.99
-TARGET_DECAY = 0.95
-AVERAGE_DECAY = 0.98
+STUDENT_DECAY = 0.95
 FIRST_GRID, LAST_GRID = 6, 20
 """N at the student's start and end; few times make a signal from t = 0 travel fast, many make neighbours near."""
-TAUGHT_ABOVE = 0.7
+TAUGHT_ABOVE = 0.6
 """Share of T above which the teacher finds the neighbour."""
 SOFTNESS = 0.0125
 SAMPLING_BATCH = 500  # images a network pass: bounds the memory
@@ -64,10 +63,7 @@ class Consistency(Contender):
         full = 16 * max(1, round(width / 48))
         self.network = UNet(spec.shape[0], (full, width, width + width // 2), embedding=2 * width)
         self.teacher = WeightAverage(self.network, TEACHER_DECAY)
-        self.target = WeightAverage(self.network, TARGET_DECAY)
-        self.average = WeightAverage(self.network, AVERAGE_DECAY)
-        self.register_buffer("distilling", torch.zeros((), dtype=torch.bool))
-        self.distilling: Tensor
+        self.average = WeightAverage(self.network, STUDENT_DECAY)  # the target of training, and what is sampled
         self.optimiser = self._new_optimiser()
 
     def update(self, batch: Batch, progress: float) -> dict[str, Tensor | float]:
@@ -78,17 +74,16 @@ class Consistency(Contender):
             self.optimiser.descend(loss, TEACHER_RATE * decay)
             self.teacher.follow(self.network)
             return {"teacher_loss": loss.detach()}
-        if not self.distilling:
+        if not self.average.steps:
             self._begin_student()
         loss = self.consistency_loss(batch.x, grid_size(spent))
         self.optimiser.descend(loss, STUDENT_RATE * decay)
-        self.target.follow(self.network)
         self.average.follow(self.network)
         return {"student_loss": loss.detach()}
 
     def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
         steps = int(self.choose_sampler(sampler).split("-")[1])
-        network = self.average.module if self.distilling else self.teacher.module
+        network = self.average.module if self.average.steps else self.teacher.module
         images = []
         for start in range(0, n, SAMPLING_BATCH):
             shape = (min(SAMPLING_BATCH, n - start), *self.spec.shape)
@@ -106,7 +101,7 @@ class Consistency(Contender):
         x_t = self.diffusion.schedule.add_noise(x, e, t)
         with torch.no_grad():
             x_u = self.neighbour(x, e, x_t, t, u)
-            goal = self.diffusion.clip(self.diffusion.clean(self.target.module, x_u, u))
+            goal = self.diffusion.clip(self.diffusion.clean(self.average.module, x_u, u))
         distance = pseudo_huber(self.diffusion.clean(self.network, x_t, t) - goal, SOFTNESS)
         return (self.diffusion.velocity_weight(t) * distance).mean()
 
@@ -119,11 +114,10 @@ class Consistency(Contender):
         return x_u
 
     def _begin_student(self) -> None:
-        """The student, its target and its average start as the teacher, and its optimisers with empty momenta."""
-        for module in (self.network, self.target.module, self.average.module):
-            module.load_state_dict(self.teacher.module.state_dict())
+        """The student starts as the teacher, its average goes on from the teacher's, its optimisers have empty momenta."""
+        self.network.load_state_dict(self.teacher.module.state_dict())
+        self.average.load_state_dict(self.teacher.state_dict())  # with its number of steps: the decay is warm
         self.optimiser = self._new_optimiser()
-        self.distilling.fill_(True)
 
     def _new_optimiser(self) -> MuonAdam:
         return MuonAdam(list(self.network.parameters()), self.network.inner_weights())
