@@ -26,6 +26,7 @@ MODULES: tuple[str, ...] = (
     "diffusion.flow_matching",
     "flow.realnvp",
     "hybrid.vqvae",
+    "hybrid.mlp_vqvae",
 )
 
 for _module in MODULES:
