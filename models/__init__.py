@@ -35,6 +35,7 @@ MODULES: tuple[str, ...] = (
     "flow.glow",
     "flow.spline_flow",
     "hybrid.vqvae",
+    "hybrid.mlp_vqvae",
 )
 
 for _module in MODULES:

@@ -256,7 +256,7 @@ def test_it_learns_digits_for_one_step():
     teacher's own predicted x in one pass."""
     data = embedded("digits")
     encoder = load_encoder(data)
-    real = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    real = torch.from_numpy(to_unit(data.train.items, data.level_count))
     torch.manual_seed(0)
     model = Consistency(DIGITS, width=16)
     order, steps = seeded(1), 200

@@ -13,6 +13,7 @@ from paragone.bench.data import embedded
 from paragone.bench.data.dataset import to_unit
 from paragone.bench.metrics.encoder import load_encoder
 from paragone.bench.metrics.mixture import ring8
+from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
 from paragone.models.diffusion.flow_matching import FlowMatching, along, euler, heun, logit_normal_times
 
@@ -220,3 +221,9 @@ def test_it_learns_a_ring_of_points():
     good = distance < 3
     assert good.mean() > 0.5
     assert (np.bincount(mode[good], minlength=8) > 20).all()
+
+
+@pytest.mark.parametrize("parameters", [30_000, 200_000, 3_000_000])
+@pytest.mark.parametrize("spec", [DIGITS, DataSpec("image", (1, 28, 28), levels=256), POINTS], ids=["digits", "mnist", "points"])
+def test_some_width_meets_the_budget(spec, parameters):
+    assert not outside_budget(solve_width(FlowMatching, spec, parameters)[1], parameters)

@@ -210,7 +210,7 @@ def test_it_learns_digits():
     teacher's own sample in one step."""
     data = embedded("digits")
     encoder = load_encoder(data)
-    real = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    real = torch.from_numpy(to_unit(data.train.items, data.level_count))
     torch.manual_seed(0)
     model = ProgressiveDistillation(DIGITS, width=16)
     order, steps = seeded(1), 240
