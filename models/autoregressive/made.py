@@ -88,6 +88,8 @@ class MADE(Contender):
 class Masked(nn.Linear):
     """A linear layer without the weights that lead from a unit of higher degree to one of lower (Germain eq. 8)."""
 
+    weight: nn.Parameter
+
     def __init__(self, degrees_in: Tensor, degrees_out: Tensor) -> None:
         super().__init__(len(degrees_in), len(degrees_out))
         self.register_buffer("mask", (degrees_out[:, None] >= degrees_in).float(), persistent=False)
