@@ -46,7 +46,7 @@ def test_gradient_reaches_every_earlier_value_and_no_other(spec):
         assert seen[:t].all(), f"value {t} does not see {(~seen[:t]).nonzero().flatten().tolist()}"
 
 
-@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 2), ((1, 1, 2), 17), ((3, 1, 2), 2)])
+@pytest.mark.parametrize(("shape", "levels"), [((1, 2, 2), 2), ((1, 3, 1), 2), ((1, 1, 2), 17), ((3, 1, 2), 2)])
 @pytest.mark.parametrize("classes", [None, 3])
 def test_probabilities_sum_to_one(shape, levels, classes):
     model = moved(ImageGPT(DataSpec("image", shape, levels=levels, classes=classes), 8))
