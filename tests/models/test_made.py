@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paragone.bench.data.mixture import grid25, ring8
+from paragone.bench.metrics.mixture import grid25, ring8
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
 from paragone.models.autoregressive.made import COMPONENTS, MADE, SCALE_FLOOR, Masked
