@@ -21,6 +21,7 @@ MODULES: tuple[str, ...] = (
     "autoencoder.vae",
     "autoencoder.vae_kl",
     "gan.dcgan",
+    "gan.biggan",
     "diffusion.ddpm",
     "flow.realnvp",
     "hybrid.vqvae",
