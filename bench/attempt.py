@@ -41,7 +41,7 @@ class Attempt:
     progress: float = 0.0
     seconds_by_phase: dict[str, float] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
-    samples: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    samples: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     status: str | None = None
     failure: dict[str, Any] | None = None
@@ -111,7 +111,7 @@ class Attempt:
             case "measurements":
                 self.measurements += [Measurement.model_validate(m) for m in header["measurements"]]
             case "samples":
-                self.samples[header["sampler"]] = (payload, int(header["level_count"]))
+                self.samples[header["sampler"]] = payload
             case "end":
                 self.status, self.failure = header["status"], header.get("failure")
 

@@ -13,19 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from paragone.bench.budget import Budget, Meter
 from paragone.bench.cellprofile import CellProfile
 from paragone.bench.compilation import clear_failures, compile_parts
 from paragone.bench.data import Dataset, load
-from paragone.bench.data.dataset import Levels, to_unit
+from paragone.bench.data.dataset import Items
 from paragone.bench.errors import UsageError
 from paragone.bench.job import Job, Reporter, seed_of
 from paragone.bench.judge.claims import added_claims
 from paragone.bench.looks import SETUP_SHARE, Looks, TooSlow
-from paragone.bench.metrics.panel import QualityPanel
-from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.metrics.panel import quality_panel
+from paragone.bench.metrics.references import reference_items
 from paragone.bench.precision import precision
 from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_probes
 from paragone.bench.profile.memory import release_freed
@@ -35,7 +34,7 @@ from paragone.bench.sizing import outside_budget, solve_width
 from paragone.bench.spending import audit, counter_of, sampling_costs, sampling_utilisation, spent, training_costs
 from paragone.bench.train import batches, train
 from paragone.bench.twin import AGAIN, EmptyTwin, is_twin
-from paragone.models import Contender, registered
+from paragone.models import Batch, Contender, registered
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
 SETUP_OVER_BUDGET = "sampling setup over 5 % of the budget"
@@ -102,10 +101,11 @@ def import_file(path: Path) -> list[str]:
 
 def _run_reference(job: Job, dataset: Dataset, report: Reporter, profile: CellProfile) -> None:
     report.phase("sample")
-    levels = REFERENCES[job.cell.contender](dataset, job.evaluation.samples, seed_of(job.cell.seed, "sample"))
-    report.samples("default", levels, dataset.level_count)
+    seed = seed_of(job.cell.seed, "sample")
+    items, wanted = reference_items(job.cell.contender, dataset, job.evaluation.samples, seed)
+    report.samples("default", items, wanted)
     report.phase("measure")
-    report.measurements(QualityPanel(dataset).measure(levels, "default", job.cell.seed, full=True))
+    report.measurements(quality_panel(dataset).measure(items, "default", job.cell.seed, full=True, wanted=wanted))
     report.phase("probe")
     lesson = Lesson(
         dataset, torch.device(job.device), job.cell.seed, Budget.parse(job.budget), job.parameters, counter_of(profile.energy)
@@ -120,8 +120,8 @@ class _ContenderCell:
     def __init__(self, job: Job, dataset: Dataset, report: Reporter, profile: CellProfile) -> None:
         self.job, self.dataset, self.report, self.profile = job, dataset, report, profile
         self.device = torch.device(job.device)
-        self.panel = QualityPanel(dataset)
-        self.train_x = self._shuffled_training_data()
+        self.panel = quality_panel(dataset)
+        self.training_data = self._shuffled_training_data()
         self.meter = Meter(Budget.parse(job.budget), energy=counter_of(profile.energy))
         self.flags: list[str] = []
         self._counting = False
@@ -154,8 +154,8 @@ class _ContenderCell:
         """The way of a cell without its contender's work, for the peaks of its phases: one look, samples judged, samples again."""
         self._build_and_train()
         sampler = self.job.judged[0]
-        levels = self._draw(sampler, "sample")
-        self._measure(levels, sampler)
+        items = self._draw(sampler, "sample")
+        self._measure(items, sampler)
         self._draw(sampler, AGAIN)
         self.report.measurements(self.profile.measurements("evaluate"))
         for name in ("sample", AGAIN):
@@ -166,14 +166,16 @@ class _ContenderCell:
         self.contender = self._build()
         self.numbers = precision(self.job.training.precision, self.device, self.contender.autocast)
         self.report.facts(precision=self.numbers.stated)
-        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.train_x, self.numbers)
+        self.looks = Looks(self.job, self.dataset, self.panel, self.contender, self.meter, self.training_data, self.numbers)
         self._train()
 
-    def _shuffled_training_data(self) -> Tensor:
-        """Training images in a random order: datasets come sorted by label, and a prefix must be a fair sample."""
-        x = torch.from_numpy(to_unit(self.dataset.train.levels, self.dataset.level_count))
+    def _shuffled_training_data(self) -> Batch:
+        """Training items in a random order: datasets come sorted by label, and a prefix must be a fair sample."""
+        part = self.dataset.train
+        x = torch.from_numpy(self.dataset.to_unit(part.items))
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed_of(self.job.cell.seed, "order")))
-        return x[order].to(self.device)
+        labels = torch.from_numpy(part.labels) if self.job.labelled and part.labels is not None else None
+        return Batch(x[order].to(self.device), None if labels is None else labels[order].to(self.device))
 
     def _build(self) -> Contender:
         cls = EmptyTwin if is_twin(self.job) else registered()[self.job.cell.contender]
@@ -202,7 +204,8 @@ class _ContenderCell:
 
     def _train(self) -> None:
         order = torch.Generator().manual_seed(seed_of(self.job.cell.seed, "batches"))
-        stream = batches(self.train_x, self.contender.batch_size, order)
+        data = self.training_data
+        stream = batches(data.x, self.contender.batch_size, order, data.condition)
         self.report.phase("train")
         self.profile.settle_memory()
         self.profile.start("train")
@@ -257,26 +260,28 @@ class _ContenderCell:
         except TooSlow as error:
             self.report.facts(owed_reason={sampler: str(error)})
             return
-        levels = self._draw(sampler, sampler)
+        items = self._draw(sampler, sampler)
         twin = "sample" if sampler == self.job.judged[0] else AGAIN
         self.report.measurements(sampling_costs(self.profile, sampler, n, twin) if base else [])
-        self.report.samples(sampler, levels, self.dataset.level_count)
-        self._measure(levels, sampler)
+        self.report.samples(sampler, items, self.looks.wanted(n))
+        self._measure(items, sampler)
 
-    def _measure(self, levels: Levels, sampler: str) -> None:
+    def _measure(self, items: Items, sampler: str) -> None:
         self.report.phase("measure")
         self.profile.start("evaluate")
         try:
-            self.report.measurements(self.panel.measure(levels, sampler, self.job.cell.seed, full=self.job.is_base))
+            wanted = self.looks.wanted(len(items))
+            found = self.panel.measure(items, sampler, self.job.cell.seed, full=self.job.is_base, wanted=wanted)
+            self.report.measurements(found)
         finally:
             self.profile.stop()
 
-    def _draw(self, sampler: str, name: str) -> Levels:
+    def _draw(self, sampler: str, name: str) -> Items:
         """The samples that are judged, drawn in a phase of their own that is called by this name."""
         self.profile.settle_memory()
         self.profile.start("sample", name)
         try:
-            return self.looks.levels(self.job.evaluation.samples, seed_of(self.job.cell.seed, "sample"), sampler)
+            return self.looks.items(self.job.evaluation.samples, seed_of(self.job.cell.seed, "sample"), sampler)
         finally:
             self.profile.stop()
 

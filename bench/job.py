@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from paragone.bench.budget import Meter
-from paragone.bench.data.dataset import Levels
-from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.data.dataset import Items, Labels
+from paragone.bench.metrics.modalities import REFERENCES, primary
 from paragone.bench.records import Cell, Measurement
 from paragone.bench.suite import EvaluationKeys, TrainingKeys
 from paragone.bench.variants import learning_rate_factor
@@ -23,7 +23,8 @@ class Job:
     """One cell with all that its process needs to know.
 
     `position` is its place in the suite's shuffled order; `data` is a dataset's name or the path of the user's own; samplers
-    in `unlimited` are judged whatever it costs. `sweep` says that the suite varies learning rates: the noise of an evaluation is
+    in `unlimited` are judged whatever it costs. `labelled` says that samples are asked for classes.
+    `sweep` says that the suite varies learning rates: the noise of an evaluation is
     then measured, and the likelihood at the end only. `twin` is the peak memory of the empty twin by phase, in bytes.
     """
 
@@ -41,6 +42,8 @@ class Job:
     sweep: bool
     device: str
     threads: int
+    modality: str = "image"
+    labelled: bool = False
     training: TrainingKeys = field(default_factory=TrainingKeys)
     twin: dict[str, float] = field(default_factory=dict)
 
@@ -50,13 +53,18 @@ class Job:
         return self.cell.contender in REFERENCES
 
     @property
+    def primary(self) -> str:
+        """The metric that ranks, and that curves follow."""
+        return primary(self.modality)
+
+    @property
     def learning_rate_factor(self) -> float:
         """By which the contender multiplies every learning rate."""
         return learning_rate_factor(self.cell.variant)
 
     @property
     def is_base(self) -> bool:
-        """False for a variant whose learning rates are not the contender's own: only the curve of its FID is measured."""
+        """False for a variant whose learning rates are not the contender's own: only its curve is measured."""
         return self.learning_rate_factor == 1.0
 
 
@@ -75,8 +83,8 @@ class Reporter(Protocol):
     def measurements(self, found: Sequence[Measurement]) -> None:
         """Numbers found."""
 
-    def samples(self, sampler: str, levels: Levels, level_count: int) -> None:
-        """The samples that are judged, (N, C, H, W)."""
+    def samples(self, sampler: str, items: Items, wanted: Labels | None = None) -> None:
+        """The samples that are judged, (N, *shape), and the classes that they were asked for, (N,)."""
 
 
 def seed_of(seed: int, purpose: str) -> int:

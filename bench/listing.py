@@ -6,8 +6,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from paragone.bench.metrics.modalities import MODALITIES, REFERENCES
 from paragone.bench.metrics.table import METRICS
-from paragone.bench.suite import REFERENCES, load_suite, shipped
+from paragone.bench.suite import load_suite, shipped
 
 Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -22,7 +23,9 @@ def contenders() -> Rows:
         first = (module.__doc__ or "").strip().split("\n")[0]
         abilities = ", ".join(sorted(cls.abilities())) or "-"
         rows.append((name, cls.family, ", ".join(cls.modalities), ", ".join(cls.samplers), abilities, first))
-    rows += [(name, "reference", "image", "default", "-", "competes with nobody") for name in REFERENCES]
+    for name in REFERENCES:
+        where = ", ".join(modality for modality, known in MODALITIES.items() if name in known.references)
+        rows.append((name, "reference", where, "default", "-", "competes with nobody"))
     return ("contender", "family", "modalities", "samplers", "abilities", "what it is"), rows
 
 
@@ -45,7 +48,7 @@ def datasets() -> Rows:
         data = load(name)
         sizes = " / ".join(str(len(part)) for part in (data.train, data.validation, data.test))
         shape = "x".join(str(side) for side in data.spec.shape)
-        rows.append((name, data.spec.modality, shape, str(data.level_count), sizes, data.source, data.hash))
+        rows.append((name, data.spec.modality, shape, str(data.spec.levels or "-"), sizes, data.source, data.hash))
     return ("dataset", "modality", "shape", "levels", "train / validation / test", "source", "hash"), rows
 
 

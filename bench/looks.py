@@ -14,8 +14,10 @@ from torch import Tensor
 
 from paragone.bench.budget import Meter
 from paragone.bench.data import Dataset
-from paragone.bench.data.dataset import Levels, to_levels, to_unit
+from paragone.bench.data.dataset import Items, Labels, Split
 from paragone.bench.job import Job, seed_of
+from paragone.bench.metrics.likelihoods import likelihood, likelihood_metric
+from paragone.bench.metrics.modalities import noise_of, of_validation
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.table import METRICS, at_share
 from paragone.bench.precision import FLOAT32, Precision
@@ -28,7 +30,6 @@ SETUP_SHARE = 0.05
 """Share of the budget that `prepare` may cost."""
 EVALUATION_ALLOWANCE_S = 30.0
 """Evaluation may cost as much as training, and never less than this."""
-LIKELIHOOD_BATCH = 250
 NOISE_DRAWS = 5
 """Draws of a trained contender from which the noise of one evaluation is estimated."""
 NOISE_LIMIT_S = 3.0
@@ -53,14 +54,13 @@ class Looks:
         panel: QualityPanel,
         contender: Contender,
         meter: Meter,
-        train_x: Tensor,
+        training_data: Batch,
         numbers: Precision = FLOAT32,
     ) -> None:
-        """`train_x` (n, C, H, W) is the training data in [-1, 1] on the device, in an order of no meaning; `numbers` the format of
-        sampling."""
+        """`training_data`: the whole training split on the device, in an order of no meaning; `numbers`: the format of sampling."""
         self.job, self.dataset, self.panel = job, dataset, panel
-        self.contender, self.meter, self.train_x = contender, meter, train_x
-        self.device, self.numbers = train_x.device, numbers
+        self.contender, self.meter, self.training_data = contender, meter, training_data
+        self.device, self.numbers = training_data.x.device, numbers
         self.evaluated_s = 0.0
 
     def at(self, share: float) -> list[Measurement]:
@@ -73,27 +73,30 @@ class Looks:
         return found
 
     def noise(self) -> Measurement:
-        """`fid_noise`: sd of log FID over draws of the trained contender that differ in their random numbers alone.
+        """`fid_noise` or its like: sd of the primary metric, on its scale, over draws that differ in their random numbers alone.
 
         The first draw is that of every look. A sampler too slow for `NOISE_DRAWS` within `NOISE_LIMIT_S` is drawn less often,
-        at least twice; `repeats` holds the FIDs.
+        at least twice; `repeats` holds the metric's values.
         """
         started, found = now_s(self.device), list[float | None]()
         while len(found) < 2 or (len(found) < NOISE_DRAWS and now_s(self.device) - started < NOISE_LIMIT_S):
-            found.append(self._fid(seed_of(self.job.cell.seed, f"sample{len(found) or ''}")))
+            found.append(self._primary(seed_of(self.job.cell.seed, f"sample{len(found) or ''}")))
         self.evaluated_s += now_s(self.device) - started
-        fids = tuple(fid for fid in found if fid is not None and fid > 0)
-        value = stdev(math.log(fid) for fid in fids) if len(fids) == len(found) else None
-        source = f"sd of log FID over {len(found)} draws" if value is not None else "a draw without FID, or with FID 0"
+        known, metric = METRICS[self.job.primary], noise_of(self.job.primary)
+        log = known.scale == "log"
+        values = tuple(value for value in found if value is not None and (value > 0 or not log))
+        value = stdev(math.log(v) if log else v for v in values) if len(values) == len(found) else None
+        told = f"log {known.label}" if log else known.label
+        source = f"sd of {told} over {len(found)} draws" if value is not None else f"a draw without {told}"
         return Measurement(
-            metric="fid_noise", value=value, unit=METRICS["fid_noise"].unit, source=source, sampler=self.job.curve,
-            repeats=fids, n=self.job.evaluation.curve_samples,
+            metric=metric, value=value, unit=METRICS[metric].unit, source=source, sampler=self.job.curve,
+            repeats=values, n=self.job.evaluation.curve_samples,
         )  # fmt: skip
 
-    def _fid(self, seed: int) -> float | None:
-        levels = self.levels(self.job.evaluation.curve_samples, seed, self.job.curve)
-        found = self.panel.measure(levels, self.job.curve, self.job.cell.seed, full=False)
-        return next(m.value for m in found if m.metric == "fid")
+    def _primary(self, seed: int) -> float | None:
+        items = self.items(self.job.evaluation.curve_samples, seed, self.job.curve)
+        found = self.panel.measure(items, self.job.curve, self.job.cell.seed, full=False)
+        return next(m.value for m in found if m.metric == self.job.primary)
 
     def prepare(self) -> float:
         """Let the contender get ready to sample; the seconds it took."""
@@ -104,10 +107,16 @@ class Looks:
             self.contender.prepare(self._setup_batches())
         return now_s(self.device) - started
 
-    def levels(self, n: int, seed: int, sampler: str) -> Levels:
-        """n samples (n, C, H, W), rounded to the data's own levels."""
-        x: Tensor = draw(self.contender, self.dataset.spec, n, seed, sampler, self.device, self.numbers)
-        return to_levels(x.numpy(), self.dataset.level_count)
+    def items(self, n: int, seed: int, sampler: str) -> Items:
+        """n samples (n, *shape), rounded to the data's own levels where it has some; on labelled data of the classes wanted."""
+        wanted = self.wanted(n)
+        condition = None if wanted is None else torch.from_numpy(wanted)
+        x: Tensor = draw(self.contender, self.dataset.spec, n, seed, sampler, self.device, self.numbers, condition)
+        return self.dataset.to_items(x.numpy())
+
+    def wanted(self, n: int) -> Labels | None:
+        """The classes that n samples of this cell are asked for, the same for every contender; None without labels."""
+        return self.dataset.wanted(n, seed_of(self.job.cell.seed, "wanted"))
 
     def check_allowance(self, more_s: float = 0.0) -> None:
         """Raise TooSlow where looks of `more_s` seconds more would exceed what the cell may spend on them."""
@@ -123,48 +132,36 @@ class Looks:
         try:
             self.check_allowance()
             self.prepare()
-            levels = self.levels(self.job.evaluation.curve_samples, seed_of(self.job.cell.seed, "sample"), sampler)
+            items = self.items(self.job.evaluation.curve_samples, seed_of(self.job.cell.seed, "sample"), sampler)
         except (NotTrained, TooSlow) as error:
             reason = f"too early: {error}" if isinstance(error, NotTrained) else str(error)
-            return [Measurement(metric=at_share("fid", share), value=None, unit="", source=reason, sampler=sampler)]
-        found = self.panel.measure(levels, sampler, self.job.cell.seed, full=False)
+            return [Measurement(metric=at_share(self.job.primary, share), value=None, unit="", source=reason, sampler=sampler)]
+        found = self.panel.measure(items, sampler, self.job.cell.seed, full=False)
         return [m.model_copy(update={"metric": at_share(m.metric, share)}) for m in found]
 
     def _likelihood(self, share: float) -> list[Measurement]:
         if "log_prob" not in self.contender.abilities():
             return []
-        parts = {"bits_per_dim": self._unit(self.dataset.test.levels)}
-        parts["validation_bits_per_dim"] = self._unit(self.dataset.validation.levels)
+        metric = likelihood_metric(self.dataset)
+        parts = {metric: self._unit(self.dataset.test), of_validation(metric): self._unit(self.dataset.validation)}
         if share == 1.0:
-            parts["train_bits_per_dim"] = self.train_x[: len(self.dataset.test)]
-        return [bits_per_dim(self.contender, at_share(metric, share), x) for metric, x in parts.items()]
+            parts[f"train_{metric}"] = self.training_data.x[: len(self.dataset.test)]
+        return [self._score(at_share(name, share), x) for name, x in parts.items()]
 
-    def _unit(self, levels: Levels) -> Tensor:
-        return torch.from_numpy(to_unit(levels, self.dataset.level_count)).to(self.device)
+    def _score(self, name: str, x: Tensor) -> Measurement:
+        with evaluation(self.contender):
+            return likelihood(self.contender, self.dataset, name, x)
+
+    def _unit(self, part: Split) -> Tensor:
+        return torch.from_numpy(self.dataset.to_unit(part.items)).to(self.device)
 
     def _setup_batches(self) -> Iterator[Batch]:
         """One pass over the training data, ended early when the share of the budget that it may cost is spent."""
         full_s = self.meter.seconds / max(self.meter.progress, 1e-6)
         ends = time.perf_counter() + SETUP_SHARE * full_s
-        for part in self.train_x.split(self.contender.batch_size):
-            yield Batch(part)
+        size, condition = self.contender.batch_size, self.training_data.condition
+        for start in range(0, len(self.training_data.x), size):
+            chosen = slice(start, start + size)
+            yield Batch(self.training_data.x[chosen], None if condition is None else condition[chosen])
             if time.perf_counter() > ends:
                 return
-
-
-def bits_per_dim(contender: Contender, metric: str, x: Tensor) -> Measurement:
-    """-log2 P(x) / D of images x (n, C, H, W): 0 is certainty, log2 L a uniform guess."""
-    total, exact = 0.0, True
-    with evaluation(contender):
-        try:
-            for part in x.split(LIKELIHOOD_BATCH):
-                likelihood = contender.log_prob(part)
-                total += float(likelihood.log_prob.double().sum())
-                exact = exact and likelihood.exact
-        except NotTrained as error:
-            return Measurement(metric=metric, value=None, unit="bits/dim", source=f"too early: {error}")
-    bits = -total / (math.log(2) * x.numel())
-    source = "exact" if exact else "bound (never below the exact figure)"
-    if not math.isfinite(bits):
-        return Measurement(metric=metric, value=None, unit="bits/dim", source="not finite")
-    return Measurement(metric=metric, value=bits, unit="bits/dim", source=source, n=len(x))

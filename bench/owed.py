@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from paragone.bench.job import Job
+from paragone.bench.metrics.modalities import noise_of, of_validation
 from paragone.bench.metrics.table import METRICS, at_share, split_share
 from paragone.bench.probes import owed_by
 from paragone.bench.records import Measurement
@@ -12,7 +13,6 @@ SPENT = ("train_s", "train_steps", "train_samples", "train_flops", "train_joules
 TRAINING = (
     "parameters", *SPENT, "train_step_s", "train_cpu_s", "train_peak_rss_bytes", "train_peak_rss_net_bytes", "flops_utilisation",
 )  # fmt: skip
-QUALITY = tuple(m.name for m in METRICS.values() if m.group == "quality")
 SAMPLING = (
     "sample_latency_s",
     "sample_throughput_per_s",
@@ -26,29 +26,38 @@ SAMPLING = (
 )
 TIMED = SAMPLING[:6]
 """Of a sampler that is only timed."""
-CURVE = ("fid", "validation_fid")
-"""Quality of variants other than the base, at the end of the budget as along it."""
-LIKELIHOOD = ("bits_per_dim", "validation_bits_per_dim", "train_bits_per_dim")
+
+
+BEST = "bits_per_dim_best"
+"""Made from the curve, see `best_checkpoint`."""
 
 
 def owed(job: Job) -> list[tuple[str, str]]:
     """(sampler, metric) of everything that this cell should measure."""
     if job.is_reference:
-        return [("default", metric) for metric in QUALITY] + owed_by(job.evaluation.probes, job.cell.contender)
+        probes = owed_by(job.evaluation.probes, job.cell.contender, job.modality)
+        return [("default", metric) for metric in quality(job)] + probes
     cls = registered()[job.cell.contender]
     shares = job.evaluation.shares
     found = [("", metric) for metric in TRAINING]
     found += [("", at_share(m, s)) for s in shares for m in SPENT]
-    found += [(job.curve, at_share("fid", s)) for s in shares]
+    found += [(job.curve, at_share(job.primary, s)) for s in shares]
     if not job.is_base:
-        return [*found, *((sampler, metric) for sampler in job.judged for metric in CURVE)]
+        curve = (job.primary, of_validation(job.primary))  # quality of variants, at the end of the budget as along it
+        return [*found, *((sampler, metric) for sampler in job.judged for metric in curve)]
     if job.sweep:
-        found.append((job.curve, "fid_noise"))
+        found.append((job.curve, noise_of(job.primary)))
     if "log_prob" in cls.abilities():
-        found += [("", metric) for metric in LIKELIHOOD]
-    found += [(sampler, metric) for sampler in job.judged for metric in (*QUALITY, *SAMPLING)]
+        found += [("", m.name) for m in METRICS.values() if m.group == "likelihood" and m.data == job.modality and m.name != BEST]
+    found += [(sampler, metric) for sampler in job.judged for metric in (*quality(job), *SAMPLING)]
     found += [(sampler, metric) for sampler in job.timed for metric in TIMED]
-    return found + owed_by(job.evaluation.probes, cls)
+    return found + owed_by(job.evaluation.probes, cls, job.modality)
+
+
+def quality(job: Job) -> list[str]:
+    """The quality metrics of the job's data."""
+    data = {job.modality, *(("labelled",) if job.labelled else ())}
+    return [m.name for m in METRICS.values() if m.group == "quality" and m.data in data]
 
 
 def complete(job: Job, found: Sequence[Measurement], why: str, by_sampler: dict[str, str]) -> tuple[Measurement, ...]:

@@ -15,11 +15,12 @@ from paragone.bench.judge.blocks import EVERYBODY
 from paragone.bench.judge.claims import added_claims
 from paragone.bench.judge.families import MEMBERS
 from paragone.bench.metrics import references
-from paragone.bench.metrics.encoder import prepare_encoders
+from paragone.bench.metrics.modalities import REFERENCES
+from paragone.bench.metrics.panel import prepare_judging
 from paragone.bench.records import REFERENCE, Cell
-from paragone.bench.suite import REFERENCES, SamplerKeys, Suite, Track
+from paragone.bench.suite import Suite, Track
 from paragone.bench.variants import learning_rate_factor
-from paragone.models import Contender, registered
+from paragone.models import Contender, DataSpec, registered
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Plan:
     jobs: tuple[Job, ...]
     data_hashes: dict[str, str]
     datasets: dict[str, str]
-    modalities: dict[str, str]
-    level_counts: dict[str, int]
+    specs: dict[str, DataSpec]
     sources: dict[str, str]
     families: dict[str, str]
 
@@ -65,8 +65,10 @@ def make_plan(suite: Suite, options: Options, threads: int, device: str) -> Plan
     _check_names(suite)
     _check_claims(suite)
     for dataset in datasets.values():
-        prepare_encoders(dataset)  # trained here, off every clock, where they are not shipped or cached
-    jobs = tuple(_job(suite, k, cell, options, threads, device) for k, cell in enumerate(suite.cells()))
+        prepare_judging(dataset)
+    specs = {name: dataset.spec for name, dataset in datasets.items()}
+    cells = suite.cells({name: spec.modality for name, spec in specs.items()})
+    jobs = tuple(_job(suite, k, cell, specs[cell.track], options, threads, device) for k, cell in enumerate(cells))
     for wanted in options.cells:
         if wanted not in [job.cell.id for job in jobs]:
             raise unknown("cell", wanted, [job.cell.id for job in jobs], "A cell's id is its record's file name.")
@@ -78,8 +80,7 @@ def make_plan(suite: Suite, options: Options, threads: int, device: str) -> Plan
         jobs=jobs,
         data_hashes={name: dataset.hash for name, dataset in datasets.items()},
         datasets={name: dataset.name for name, dataset in datasets.items()},
-        modalities={name: dataset.spec.modality for name, dataset in datasets.items()},
-        level_counts={name: dataset.level_count for name, dataset in datasets.items()},
+        specs=specs,
         sources={name: source_hash(name) for name in names},
         families={name: REFERENCE if name in REFERENCES else registered()[name].family for name in names},
     )
@@ -143,7 +144,8 @@ def _check_names(suite: Suite) -> None:
     for name in suite.stability.shifted if suite.stability is not None else ():
         if name not in known:
             raise unknown("contender", name, known, "in the suite's [stability.shifted]")
-    for name, keys in suite.samplers.items():
+    tables = [suite.samplers, *(track.samplers for track in suite.tracks)]
+    for name, keys in (item for table in tables for item in table.items()):
         if name not in known:
             raise unknown("contender", name, known, "in the suite's [samplers]. All names: python run_bench.py list contenders")
         for sampler in [*keys.judged, *keys.timed, *([keys.curve] if keys.curve else [])]:
@@ -161,10 +163,10 @@ def _check_claims(suite: Suite) -> None:
                 raise unknown(f"side in claim {claim.id}", side, known, "Write a family, a contender, an entry or a reference.")
 
 
-def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int, device: str) -> Job:
+def _job(suite: Suite, position: int, cell: Cell, spec: DataSpec, options: Options, threads: int, device: str) -> Job:
     track = next(track for track in suite.tracks if track.name == cell.track)
-    keys = suite.samplers.get(cell.contender, SamplerKeys())
-    offered = () if cell.contender in REFERENCES else registered()[cell.contender].samplers
+    keys = suite.sampler_keys(track, cell.contender)
+    offered = () if cell.contender in REFERENCES else registered()[cell.contender].offered_samplers(spec)
     judged = keys.of(offered)
     elsewhere = tuple(sampler for sampler in judged if cell.seed not in keys.seeds.get(sampler, (cell.seed,)))
     judged = tuple(sampler for sampler in judged if sampler not in elsewhere)
@@ -176,13 +178,15 @@ def _job(suite: Suite, position: int, cell: Cell, options: Options, threads: int
         add=tuple(str(path) for path in options.add),
         budget=suite.budget.train,
         parameters=suite.budget.parameters,
-        evaluation=suite.evaluation,
+        evaluation=suite.evaluation_on(track),
         judged=judged if base else judged[:1],
-        timed=(*keys.timed, *elsewhere) if base else (),
+        timed=(*(sampler for sampler in keys.timed if sampler in offered), *elsewhere) if base else (),
         curve=keys.curve or (judged[0] if judged else ""),
         unlimited=tuple(keys.seeds),
         sweep=suite.stability is not None,
         device=device,
         threads=threads,
+        modality=spec.modality,
+        labelled=spec.classes is not None,
         training=suite.training,
     )

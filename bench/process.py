@@ -22,7 +22,7 @@ import torch
 
 from paragone.bench.budget import Meter
 from paragone.bench.cell import run_cell
-from paragone.bench.data.dataset import Levels
+from paragone.bench.data.dataset import Items, Labels
 from paragone.bench.job import Job
 from paragone.bench.orphans import die_with_parent
 from paragone.bench.records import Measurement
@@ -77,11 +77,12 @@ class PipeReporter:
         """Send numbers."""
         self._send({"type": "measurements", "measurements": [m.model_dump(mode="json") for m in found]})
 
-    def samples(self, sampler: str, levels: Levels, level_count: int) -> None:
-        """Send the judged samples as an npz."""
+    def samples(self, sampler: str, items: Items, wanted: Labels | None = None) -> None:
+        """Send the judged samples as an npz: `x`, and `y` where they were asked for classes."""
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, x=levels)
-        self._send({"type": "samples", "sampler": sampler, "level_count": level_count}, buffer.getvalue())
+        arrays: dict[str, Any] = {"x": items} if wanted is None else {"x": items, "y": wanted}
+        np.savez_compressed(buffer, **arrays)
+        self._send({"type": "samples", "sampler": sampler}, buffer.getvalue())
 
     def end(self, status: str, error: BaseException | None = None) -> None:
         """Send how the cell ended."""

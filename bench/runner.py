@@ -12,12 +12,12 @@ from typing import Protocol
 from paragone.bench.attempt import Attempt, start
 from paragone.bench.errors import UsageError
 from paragone.bench.job import Job
+from paragone.bench.metrics.modalities import REFERENCES
 from paragone.bench.owed import best_checkpoint, complete
 from paragone.bench.plan import Plan
 from paragone.bench.profile.machine import commit, usable_cores, versions
 from paragone.bench.records import Manifest, Record
 from paragone.bench.store import RunFolder, check_same
-from paragone.bench.suite import REFERENCES
 from paragone.bench.twin import peaks, twin_job
 from paragone.models import registered
 
@@ -113,7 +113,7 @@ class Runner:
         self._attempts.remove(attempt)
         self._free.append(attempt.slot)
         self._check_folder(attempt)
-        record = self.folder.write_cell(self._record(attempt), attempt.samples)
+        record = self.folder.write_cell(self._record(attempt), attempt.samples, self.plan.specs[attempt.job.cell.track].levels)
         self._suspects = {other.job.cell.id for other in self._attempts}
         self.display.finished(record)
         return record
@@ -142,7 +142,7 @@ class Runner:
         content = {
             "cell": job.cell,
             "dataset": plan.datasets[track],
-            "modality": plan.modalities[track],
+            "modality": plan.specs[track].modality,
             "family": plan.families[name],
             "ablation": False if job.is_reference else _is_ablation(name),
             "samplers": ("default",) if job.is_reference else (*job.judged, *job.timed),
@@ -172,12 +172,13 @@ def begin(plan: Plan, folder: RunFolder, fingerprint: dict[str, str], command: t
     """
     suite = plan.suite.model_dump(mode="json")
     for track in suite["tracks"]:
-        track["level_count"] = plan.level_counts[track["name"]]
+        track["level_count"] = plan.specs[track["name"]].levels
         track["data_hash"] = plan.data_hashes[track["name"]]
-        track["modality"] = plan.modalities[track["name"]]
+        track["modality"] = plan.specs[track["name"]].modality
+    named = tuple(name for name in REFERENCES if name in plan.families)
     manifest = Manifest(
         run=folder.path.resolve().name, suite=suite, command=command, fingerprint=fingerprint, versions=versions(),
-        commit=commit(), order=tuple(job.cell.id for job in plan.jobs), references=REFERENCES,
+        commit=commit(), order=tuple(job.cell.id for job in plan.jobs), references=named,
         started=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )  # fmt: skip
     before = folder.manifest()

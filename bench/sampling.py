@@ -52,9 +52,18 @@ def evaluation(contender: Contender) -> Iterator[None]:
 
 
 def draw(
-    contender: Contender, spec: DataSpec, n: int, seed: int, sampler: str, device: torch.device, numbers: Precision = FLOAT32
+    contender: Contender,
+    spec: DataSpec,
+    n: int,
+    seed: int,
+    sampler: str,
+    device: torch.device,
+    numbers: Precision = FLOAT32,
+    wanted: Tensor | None = None,
 ) -> Tensor:
     """n checked items (n, *shape) on the CPU, float32, from a generator with this seed; `numbers` is the format of sampling.
+
+    `wanted` (n, ...) is what is asked for, as the contender's `condition`.
 
     Raises:
         InvalidOutput: wrong type, shape or dtype.
@@ -65,8 +74,9 @@ def draw(
     with evaluation(contender):
         for start in range(0, n, DRAW_BATCH):
             size = min(DRAW_BATCH, n - start)
+            condition = None if wanted is None else wanted[start : start + size].to(device)
             with numbers.scope():
-                x = numbers.restore(contender.sample(size, generator, sampler=sampler))
+                x = numbers.restore(contender.sample(size, generator, condition, sampler))
             check_samples(x, size, spec, sampler)
             parts.append(x.cpu())
     return torch.cat(parts)

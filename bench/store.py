@@ -20,6 +20,9 @@ from paragone.bench.records import Cell, Manifest, Record, read_manifest, read_r
 
 SHEET_SIDE = 10
 """Contact sheets show this many items a side."""
+MAP_SIDE = 480
+MAP_REACH = 3.0
+"""Maps of points reach so far from 0, in standard deviations of the data."""
 
 
 class RunFolder:
@@ -63,12 +66,12 @@ class RunFolder:
         """Write run.json."""
         self._write(self.path / "run.json", to_json(manifest))
 
-    def write_cell(self, record: Record, samples: dict[str, tuple[bytes, int]]) -> Record:
-        """Write a cell's samples (sampler -> npz bytes and level count) and then its record; the record as written."""
+    def write_cell(self, record: Record, samples: dict[str, bytes], level_count: int | None) -> Record:
+        """Write a cell's samples (sampler -> npz bytes, of data with so many levels) and then its record; the record as written."""
         files: dict[str, str] = {}
-        for sampler, (archive, level_count) in samples.items():
+        for sampler, archive in samples.items():
             stem = sample_stem(record.cell, sampler)
-            for name, content in ((f"{stem}.npz", archive), (f"{stem}.png", contact_sheet(archive, level_count))):
+            for name, content in ((f"{stem}.npz", archive), (f"{stem}.png", picture(archive, level_count))):
                 self._write(self.path / name, content)
                 files[name] = hashlib.sha256(content).hexdigest()
         final = record.model_copy(update={"files": files})
@@ -113,6 +116,22 @@ class RunFolder:
 def sample_stem(cell: Cell, sampler: str) -> str:
     """Path of a sampler's sample files without their ending, relative to the run folder."""
     return f"samples/{cell.id}/{re.sub(r'[^A-Za-z0-9_.+-]+', '-', sampler)}"
+
+
+def picture(archive: bytes, level_count: int | None) -> bytes:
+    """A PNG of an npz of samples that a person can look at: a contact sheet of images, a map of points (data without levels)."""
+    return point_map(archive) if level_count is None else contact_sheet(archive, level_count)
+
+
+def point_map(archive: bytes) -> bytes:
+    """A PNG of all points of an npz with `x` (N, 2), dark where they lie; those outside the square of side 6 are left out."""
+    with np.load(io.BytesIO(archive), allow_pickle=False) as content:
+        x = content["x"]
+    counts, _, _ = np.histogram2d(x[:, 1], x[:, 0], MAP_SIDE, range=((-MAP_REACH, MAP_REACH),) * 2)
+    shade = np.rint(255 * np.exp(-counts[::-1])).astype(np.uint8)  # the second coordinate goes up
+    buffer = io.BytesIO()
+    Image.fromarray(shade).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def contact_sheet(archive: bytes, level_count: int) -> bytes:

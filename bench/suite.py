@@ -7,6 +7,7 @@ import hashlib
 import json
 import random
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from paragone.bench.budget import Budget
 from paragone.bench.errors import UsageError, unknown
 from paragone.bench.judge.claims import CLAIMS, Claim
+from paragone.bench.metrics.modalities import MODALITIES, REFERENCES
 from paragone.bench.records import Cell, Frozen
 from paragone.bench.variants import StabilityKeys, learning_rate_variant
 
@@ -22,9 +24,9 @@ COMPILE_S = 600.0
 """Seconds more that a cell may take where its networks are compiled."""
 EVALUATIONS = 16
 """Points that the curve of a run needs where its stability is measured."""
+NO_MODALITIES: Mapping[str, str] = {}
 FOLDER = Path(__file__).parent / "suites"
-REFERENCES = ("held-out real", "train copies", "gaussian mixture", "real blurred", "real + noise", "independent pixels")
-PROBES = ("sizes", "memory", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "classifier")
+PROBES = ("sizes", "memory", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "density", "classifier")
 """What `[evaluation] probes` may name; bench/probes says what each asks."""
 
 
@@ -89,7 +91,7 @@ class SamplerKeys(Frozen):
 
     def of(self, offered: tuple[str, ...]) -> tuple[str, ...]:
         """The samplers that are judged of those a contender offers: the ones named, else all that are not only timed."""
-        return self.judged or tuple(sampler for sampler in offered if sampler not in self.timed)
+        return tuple(name for name in self.judged or offered if name in offered and (self.judged or name not in self.timed))
 
     @model_validator(mode="after")
     def _of_judged_samplers(self) -> "SamplerKeys":
@@ -102,11 +104,13 @@ class SamplerKeys(Frozen):
 
 
 class Track(Frozen):
-    """`[[tracks]]`: a dataset with its contenders."""
+    """`[[tracks]]`: a dataset with its contenders; `samples` and `samplers` replace the suite's own on this track."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_+-]+$")
     data: str
     contenders: tuple[str, ...]
+    samples: int | None = Field(default=None, ge=50)
+    samplers: dict[str, SamplerKeys] = Field(default={})
 
 
 class Suite(Frozen):
@@ -156,7 +160,19 @@ class Suite(Frozen):
         content = self.model_dump(mode="json", exclude={"title", "cell_timeout_s", "memory_limit_bytes", "claims"})
         if self.training == TrainingKeys():
             del content["training"]  # as before there was such a table
+        for track in content["tracks"]:  # likewise
+            for key in ("samples", "samplers"):
+                if not track[key]:
+                    del track[key]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def sampler_keys(self, track: Track, contender: str) -> SamplerKeys:
+        """How a contender's samplers are used on a track: as the track says, else as the suite says, else each is judged."""
+        return track.samplers.get(contender) or self.samplers.get(contender) or SamplerKeys()
+
+    def evaluation_on(self, track: Track) -> EvaluationKeys:
+        """How entries of a track are judged."""
+        return self.evaluation if track.samples is None else self.evaluation.model_copy(update={"samples": track.samples})
 
     @property
     def timeout_s(self) -> float:
@@ -165,14 +181,17 @@ class Suite(Frozen):
         default = 120 + 3 * budget.amount if budget.axis == "seconds" else 600.0
         return self.cell_timeout_s or default + (COMPILE_S if self.training.compile else 0.0)
 
-    def cells(self) -> list[Cell]:
-        """Seeds in the outer loop; contenders, variants and references shuffled within each, by a generator of the seed."""
+    def cells(self, modalities: Mapping[str, str] = NO_MODALITIES) -> list[Cell]:
+        """Seeds in the outer loop; contenders, variants and references shuffled within each, by a generator of the seed.
+
+        `modalities` gives each track's modality, whose references stand beside its entries; image where it is not named.
+        """
         plan: list[Cell] = []
         for seed in range(self.seeds):
             block = [
                 Cell(track=track.name, contender=name, seed=seed, variant=variant)
                 for track in self.tracks
-                for name in (*track.contenders, *REFERENCES)
+                for name in (*track.contenders, *MODALITIES[modalities.get(track.name, "image")].references)
                 for variant in self._variants(name)
             ]
             random.Random(seed).shuffle(block)

@@ -32,14 +32,18 @@ class InvalidOutput(TypeError):
     """A contender returned something that the contract does not allow."""
 
 
-def batches(x: Tensor, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Endless batches (B, *shape) of x (N, *shape): every epoch in a new order; the items that fill no batch wait an epoch."""
+def batches(x: Tensor, batch_size: int, generator: torch.Generator, condition: Tensor | None = None) -> Iterator[Batch]:
+    """Endless batches (B, *shape) of x (N, *shape): every epoch in a new order; the items that fill no batch wait an epoch.
+
+    `condition` (N, ...) holds what belongs to each item, such as its class.
+    """
     size = min(batch_size, len(x))
     while True:
         order = torch.randperm(len(x), generator=generator).to(x.device)
         for start, end in pairwise(range(0, len(x) + 1, size)):
             # Not x[...]: its threads cost more than the copy, milliseconds where they have gone to sleep.
-            yield Batch(x.index_select(0, order[start:end]))
+            chosen = order[start:end]
+            yield Batch(x.index_select(0, chosen), None if condition is None else condition.index_select(0, chosen))
 
 
 class Watcher(Protocol):

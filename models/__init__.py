@@ -17,13 +17,23 @@ from paragone.models.contract import (
 MODULES: tuple[str, ...] = (
     # One line a contender, in the order of the families.
     "autoregressive.pixelcnn",
+    "autoregressive.imagegpt",
+    "autoregressive.made",
     "autoencoder.autoencoder",
     "autoencoder.vae",
     "autoencoder.vae_kl",
+    "autoencoder.mlp_vae",
+    "gan.gan_minimax",
     "gan.dcgan",
+    "gan.stylegan",
     "gan.biggan",
+    "gan.mlp_gan",
     "diffusion.ddpm",
+    "diffusion.flow_matching",
+    "diffusion.consistency",
     "flow.realnvp",
+    "flow.glow",
+    "flow.spline_flow",
     "hybrid.vqvae",
 )
 

@@ -12,6 +12,11 @@ from paragone.reports.run import Entry, Track
 
 HEADS: Mapping[str, tuple[str, str]] = {
     "fid": ("Quality", "FID"),
+    "energy_distance": ("Quality", "energy distance"),
+    "modes": ("Modes", "found"),
+    "high_quality_share": ("Precision", "points at modes"),
+    "class_accuracy": ("Faith", "class accuracy"),
+    "class_coverage": ("Variety", "coverage within classes"),
     "sample_throughput_per_s": ("Speed", "samples a second"),
     "sample_latency_s": ("Latency", "one sample"),
     "train_own_memory_bytes": ("Memory", "own, training"),

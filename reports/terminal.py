@@ -15,7 +15,10 @@ SYMBOLS = {"supported": ("✔", "green"), "contradicted": ("✘", "red"), "undet
 PLAIN_WIDTH = 100
 GAUGES = ("real blurred", "real + noise")
 """References that only gauge sharpness, for which a screen has no room."""
-SHOWN = ("fid", "sample_throughput_per_s", "train_own_memory_bytes", "train_peak_rss_bytes", "stability")
+SHOWN = (
+    "fid", "energy_distance", "modes", "class_accuracy", "sample_throughput_per_s", "train_own_memory_bytes",
+    "train_peak_rss_bytes", "stability",
+)  # fmt: skip
 MOST_ROWS = 14
 """Rows of a ranking that a screen has room for."""
 

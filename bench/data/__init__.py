@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from paragone.bench.data.dataset import Dataset
+from paragone.bench.data.dataset import LABELLED, Dataset, ImageDataset
 from paragone.bench.data.errors import DataError
+from paragone.bench.data.mixture import MIXTURES
 from paragone.bench.errors import unknown
 
-EMBEDDED = ("digits", "mnist")
+IMAGES = ("digits", "mnist")
+EMBEDDED = (*IMAGES, *(name + LABELLED for name in IMAGES), *MIXTURES)
 
 
 def embedded(name: str) -> Dataset:
@@ -14,6 +16,20 @@ def embedded(name: str) -> Dataset:
 
     Raises:
         KeyError: the name is not one of `EMBEDDED`.
+    """
+    if name in MIXTURES:
+        from paragone.bench.data.points import points
+
+        return points(name)
+    images = embedded_images(name.removesuffix(LABELLED))
+    return images.with_labels() if name.endswith(LABELLED) else images
+
+
+def embedded_images(name: str) -> ImageDataset:
+    """Embedded images by their name.
+
+    Raises:
+        KeyError: the name is not one of `IMAGES`.
     """
     if name == "digits":
         from paragone.bench.data.digits import digits

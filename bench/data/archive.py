@@ -12,12 +12,12 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
-from paragone.bench.data.dataset import Dataset
+from paragone.bench.data.dataset import ImageDataset
 from paragone.bench.data.errors import DataError
 from paragone.bench.data.partition import allowed_size, check_count, make_dataset, nearest_size
 
 
-def load_archive(path: Path) -> Dataset:
+def load_archive(path: Path) -> ImageDataset:
     """The dataset of an npz file; its name is the file's without `.npz`.
 
     Raises:

@@ -3,15 +3,15 @@
 import numpy as np
 from sklearn.datasets import load_digits
 
-from paragone.bench.data.dataset import Dataset, Split, stratified_split
+from paragone.bench.data.dataset import ImageDataset, Split, stratified_split
 
 SPLIT_SEED = 0
 
 
-def digits() -> Dataset:
+def digits() -> ImageDataset:
     """The digits track's data: stratified split, images (N, 1, 8, 8) with levels 0..16."""
     bunch = load_digits()
     levels = bunch.images.astype(np.uint8)[:, None]
     labels = bunch.target.astype(np.int64)
     train, validation, test = (Split(levels[i], labels[i]) for i in stratified_split(labels, (1077, 360, 360), SPLIT_SEED))
-    return Dataset("digits", train, validation, test, level_count=17, source="scikit-learn load_digits")
+    return ImageDataset("digits", train, validation, test, level_count=17, source="scikit-learn load_digits")

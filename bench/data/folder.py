@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from paragone.bench.data.dataset import Dataset
+from paragone.bench.data.dataset import ImageDataset
 from paragone.bench.data.errors import DataError
 from paragone.bench.data.partition import allowed_size, check_count, make_dataset, nearest_size
 
@@ -22,7 +22,7 @@ KINDS = (".png", ".jpg", ".jpeg")
 CLUTTER = ("thumbs.db", "desktop.ini", "__macosx")
 
 
-def load_folder(path: Path) -> Dataset:
+def load_folder(path: Path) -> ImageDataset:
     """The dataset of a folder; its name is the folder's.
 
     Raises:

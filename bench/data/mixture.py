@@ -53,6 +53,9 @@ def ring8() -> Mixture:
     return _unit_variance(np.stack([np.cos(angles), np.sin(angles)], -1), 0.01)
 
 
+MIXTURES = {"grid25": grid25, "ring8": ring8}
+
+
 def _unit_variance(means: Points, sd: float) -> Mixture:
     scale = float(np.sqrt((means**2).mean() + sd**2))
     return Mixture(means / scale, sd / scale)

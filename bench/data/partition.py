@@ -9,7 +9,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from paragone.bench.data.dataset import Dataset, Split
+from paragone.bench.data.dataset import ImageDataset, Split
 from paragone.bench.data.errors import DataError
 
 SHARES = (0.6, 0.2, 0.2)
@@ -40,7 +40,7 @@ def check_count(what: str, count: int) -> None:
         raise DataError(f"{what} holds {count} images; at least {LEAST} are needed to train and to judge. Add {LEAST - count} more")
 
 
-def make_dataset(name: str, pictures: NDArray[np.uint8], labels: list[str] | None, source: str) -> Dataset:
+def make_dataset(name: str, pictures: NDArray[np.uint8], labels: list[str] | None, source: str) -> ImageDataset:
     """A dataset of `pictures` (N, H, W, C) uint8 of an allowed size, with the name of each one's class or None.
 
     Labels that are all the same are none.
@@ -63,7 +63,7 @@ def make_dataset(name: str, pictures: NDArray[np.uint8], labels: list[str] | Non
     strata = np.zeros(len(levels), dtype=np.int64) if codes is None else codes
     parts = partition(group, strata, SPLIT_SEED)
     train, validation, test = (Split(levels[i], None if codes is None else codes[i].astype(np.int64)) for i in parts)
-    return Dataset(_plain(name), train, validation, test, level_count=256, source=source)
+    return ImageDataset(_plain(name), train, validation, test, level_count=256, source=source)
 
 
 def partition(group: NDArray[np.integer], strata: NDArray[np.integer], seed: int) -> list[NDArray[np.intp]]:

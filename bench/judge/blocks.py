@@ -15,6 +15,7 @@ from paragone.bench.judge.derived import Key, derived_measurements
 from paragone.bench.judge.stability import Stability, stability, stability_measurements
 from paragone.bench.judge.timings import invalid_timings, timed
 from paragone.bench.longtable import entry_name
+from paragone.bench.metrics.modalities import primary
 from paragone.bench.metrics.table import METRICS, Metric, split_share
 from paragone.bench.records import REFERENCE, Manifest, Measurement, Record
 
@@ -85,6 +86,11 @@ class Track:
     disturbed: dict[tuple[str, int], tuple[str, ...]] = field(repr=False, default_factory=dict)
     answers: dict[tuple[object, ...], Any] = field(repr=False, compare=False, default_factory=dict)
     """What has been asked of this track before, see `remembered`."""
+
+    @property
+    def primary(self) -> str:
+        """The metric that ranks the track."""
+        return primary(self.modality)
 
     @cached_property
     def shares(self) -> dict[str, list[float]]:

@@ -3,6 +3,7 @@
 exponent   least-squares slope of log(metric) on log(network evaluations) over the samplers of one trained contender;
            `repeats` are the log values in the order of the steps
 own memory on CUDA the allocator's peak, else the peak of the process less that of its empty twin
+guidance   least-squares slope of class accuracy, and of coverage within classes, on log w over the samplers `cfg-w`, w >= 1
 share      generation: 2 (1 - two-sample accuracy), the share of items that a classifier does not tell from real ones;
            classification (on the row of held-out real): the accuracy of a classifier with the same budget
 agreement  the lowest Spearman correlation, over all contenders' entries, between the order by FID and the orders by the
@@ -29,6 +30,9 @@ OWN_MEMORY = {
     f"{phase}_own_memory_bytes": (f"{phase}_cuda_allocated_bytes", f"{phase}_peak_rss_net_bytes") for phase in ("train", "sample")
 }
 """A contender's own memory -> where it is read, the first that has a value."""
+GUIDED = "cfg-"
+"""A sampler's name goes on with its weight w."""
+GUIDANCE = {"class_accuracy_guidance_slope": "class_accuracy", "coverage_guidance_slope": "class_coverage"}
 FEWEST_SAMPLERS = 2
 LEAST_SPREAD = 2.0
 """Steps of the samplers must differ by this factor, or a slope says nothing."""
@@ -44,7 +48,8 @@ def derived_measurements(records: Sequence[Record], everybody: str) -> dict[Key,
         if record.status == "ok":
             by_seed[record.cell.seed].append(record)
             memory = _own_memory(record)
-            for m in (*memory, *_exponents((*record.measurements, *memory)), *_shares(record)):
+            slopes = (*_exponents((*record.measurements, *memory)), *_guidance(record))
+            for m in (*memory, *slopes, *_shares(record)):
                 found[record.cell.contender, record.cell.seed, m.sampler, m.metric] = m
     for seed, own in by_seed.items():
         agreement = _agreement(own)
@@ -80,6 +85,21 @@ def _exponents(measurements: Sequence[Measurement]) -> list[Measurement]:
         made.append(
             _made(name, slope, f"over samplers of {shared[0][0]:g} to {shared[-1][0]:g} evaluations", "", tuple(y.tolist()))
         )
+    return made
+
+
+def _guidance(record: Record) -> list[Measurement]:
+    """Slopes over guidance, of each guided sampler alike; none where fewer than two weights from 1 on were judged."""
+    weights = {name: float(name.removeprefix(GUIDED)) for name in record.samplers if name.startswith(GUIDED)}
+    made = []
+    for slope, metric in GUIDANCE.items():
+        values = _values(record.measurements, metric)
+        known = sorted((w, values[name], name) for name, w in weights.items() if w >= 1 and name in values)
+        if len(known) >= FEWEST_SAMPLERS:
+            x, y = np.log([w for w, _, _ in known]), np.array([value for _, value, _ in known])
+            source = f"over w = {', '.join(f'{w:g}' for w, _, _ in known)}"
+            fitted = float(np.polyfit(x, y, 1)[0])
+            made += [_made(slope, fitted, source, name, tuple(y.tolist())) for _, _, name in known]
     return made
 
 

@@ -20,21 +20,21 @@ from paragone.bench.judge.blocks import EVERYBODY, Entry, Track, definition, rem
 from paragone.bench.judge.gate import gate_entry
 from paragone.bench.judge.intervals import Interval, Scale, centre
 from paragone.bench.judge.ranking import NO_VALID_TIMING, OUTSIDE_BUDGET
+from paragone.bench.metrics.modalities import of_validation
 
 View = Literal["best", "typical"]
 VIEWS: tuple[View, ...] = ("best", "typical")
-CHOSEN_BY = "validation_fid"
 UNTIMED = "without a valid timing"
 Limit = tuple[str, float]
 
 MEMBERS: Mapping[str, tuple[str, ...]] = {
-    "autoregressive": ("pixelcnn",),
+    "autoregressive": ("pixelcnn", "imagegpt", "made"),
     "autoencoder": ("autoencoder",),
-    "VAE": ("vae",),
-    "GAN": ("dcgan",),
-    "diffusion": ("ddpm",),
-    "flow": ("realnvp",),
-    "hybrid": ("vqvae",),
+    "VAE": ("vae", "mlp-vae"),
+    "GAN": ("dcgan", "stylegan", "biggan", "mlp-gan"),
+    "diffusion": ("ddpm", "flow-matching", "consistency", "progressive-distillation"),
+    "flow": ("realnvp", "glow", "spline-flow"),
+    "hybrid": ("vqvae", "mlp-vqvae"),
 }
 """Group -> contenders that stand for it."""
 
@@ -146,7 +146,7 @@ def _beyond(track: Track, entry: Entry, metric: str, limit: float) -> str:
 
 
 def _best(track: Track, entries: Sequence[Entry], metric: str) -> dict[int, tuple[Entry, ...]]:
-    scores = {entry.name: track.outcomes(entry, CHOSEN_BY) for entry in entries}
+    scores = {entry.name: track.outcomes(entry, of_validation(track.primary)) for entry in entries}
     candidates = (
         [entry for entry in entries if scores[entry.name]] or [entry for entry in entries if entry.default] or list(entries)
     )

@@ -30,7 +30,7 @@ from paragone.bench.judge.gate import gate_entry
 from paragone.bench.judge.intervals import Interval, centre
 from paragone.bench.judge.orderings import advantage
 from paragone.bench.judge.significance import holm, means_above_zero
-from paragone.bench.judge.stability import HOPELESS
+from paragone.bench.metrics.modalities import MODALITIES
 from paragone.bench.metrics.table import Metric
 from paragone.bench.records import Manifest, Record
 
@@ -38,10 +38,12 @@ COLUMNS = (
     "track", "metric", "rank", "rank_low", "rank_high", "entry", "family", "value", "ci_low", "ci_high", "n", "status",
 )  # fmt: skip
 RANKED = (
-    "fid", "sample_throughput_per_s", "sample_latency_s", "train_peak_rss_bytes", "sample_peak_rss_bytes",
+    "fid", "energy_distance", "modes", "high_quality_share", "class_accuracy", "class_coverage",
+    "sample_throughput_per_s", "sample_latency_s", "train_peak_rss_bytes", "sample_peak_rss_bytes",
     "train_own_memory_bytes", "sample_own_memory_bytes", "sample_joules", "sample_flops", "flops_utilisation",
 )  # fmt: skip
 """What entries are ranked by; a ranking for which nothing was measured, or asked for, has no rows."""
+HOPELESS = frozenset(modality.hopeless for modality in MODALITIES.values())
 STABILITY = "stability"
 NO_VALID_TIMING = "no valid timing"
 OUTSIDE_BUDGET = "outside parameter budget"
@@ -99,7 +101,7 @@ def in_order(rows: Sequence[Row], known: Metric) -> list[Row]:
     failed.sort(key=lambda row: -np.isfinite(list(row.values.values())).mean())
     references = _sorted([row for row in rows if row.entry.reference], known)
     others = [row for row in rows if row not in ranked and row not in failed and row not in references]
-    hopeless = next((row.summary.value for row in references if row.entry.name == HOPELESS), np.nan)
+    hopeless = next((row.summary.value for row in references if row.entry.name in HOPELESS), np.nan)
     shown = [_warned(row, hopeless, known) for row in _with_ranks(ranked, known)]
     return shown + _behind(failed, len(ranked)) + references + _sorted(others, known)
 

@@ -34,7 +34,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from paragone.bench.data.dataset import Dataset, to_unit
+from paragone.bench.data.dataset import ImageDataset
 from paragone.bench.files import write_atomically
 
 FEATURES = 64
@@ -79,12 +79,12 @@ def stride_for(height: int, width: int) -> int:
     return 1 if side < 16 else 2 if side <= 32 else 4
 
 
-def kinds(dataset: Dataset) -> tuple[Kind, Kind]:
+def kinds(dataset: ImageDataset) -> tuple[Kind, Kind]:
     """The kinds of a dataset's first encoder, in whose features it is judged, and of its second, which checks verdicts."""
     return ("classifier", "self-supervised") if dataset.train.labels is not None else ("self-supervised", "random")
 
 
-def train_encoder(dataset: Dataset, kind: Kind, seed: int = 0) -> Encoder:
+def train_encoder(dataset: ImageDataset, kind: Kind, seed: int = 0) -> Encoder:
     """Train an encoder on a dataset's training split: about 15 s on two cores for 8x8 images, at most 60 s for 64x64.
 
     The global generators are seeded inside a fork, so that the caller's random states stay as they were.
@@ -92,7 +92,7 @@ def train_encoder(dataset: Dataset, kind: Kind, seed: int = 0) -> Encoder:
     Raises:
         ValueError: a classifier is wanted of data without labels.
     """
-    images = torch.from_numpy(to_unit(dataset.train.levels, dataset.level_count))
+    images = torch.from_numpy(dataset.to_unit(dataset.train.items))
     labels = dataset.train.labels
     if kind == "classifier" and labels is None:
         raise ValueError(f"dataset {dataset.name!r} has no labels to train a classifier on; its encoders are {kinds(dataset)}")
@@ -109,13 +109,13 @@ def train_encoder(dataset: Dataset, kind: Kind, seed: int = 0) -> Encoder:
     return encoder.eval().requires_grad_(False)
 
 
-def prepare_encoders(dataset: Dataset) -> None:
+def prepare_encoders(dataset: ImageDataset) -> None:
     """Train and cache both encoders where they are neither shipped nor cached, so that no cell has to."""
     for kind in kinds(dataset):
         load_encoder(dataset, kind)
 
 
-def load_encoder(dataset: Dataset, kind: Kind | None = None) -> Encoder:
+def load_encoder(dataset: ImageDataset, kind: Kind | None = None) -> Encoder:
     """A frozen encoder of a dataset, by default its first: shipped weights, else trained once and cached."""
     kind = kind or kinds(dataset)[0]
     shipped = _shipped_path(dataset, kind)
@@ -132,7 +132,7 @@ def load_encoder(dataset: Dataset, kind: Kind | None = None) -> Encoder:
         return train_encoder(dataset, kind)
 
 
-def _cached(path: Path, dataset: Dataset, kind: Kind) -> Encoder:
+def _cached(path: Path, dataset: ImageDataset, kind: Kind) -> Encoder:
     """The encoder in the cache; trained anew where there is none or its file is damaged."""
     if path.exists():
         try:
@@ -152,12 +152,12 @@ def _read(path: Path) -> Encoder:
     return encoder.eval().requires_grad_(False)
 
 
-def _shipped_path(dataset: Dataset, kind: Kind) -> Path:
+def _shipped_path(dataset: ImageDataset, kind: Kind) -> Path:
     suffix = "" if kind == kinds(dataset)[0] else f"_{kind}"
-    return FOLDER / f"encoder_{dataset.name}_{dataset.hash}{suffix}.safetensors"
+    return FOLDER / f"encoder_{dataset.images_name}_{dataset.hash}{suffix}.safetensors"
 
 
-def _cache_path(dataset: Dataset, kind: Kind) -> Path:
+def _cache_path(dataset: ImageDataset, kind: Kind) -> Path:
     code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(root) / "paragone" / f"encoder_{dataset.hash}_{code}_{kind}.safetensors"
@@ -224,10 +224,10 @@ def _make(name: str) -> None:
     """Train both encoders of an embedded dataset and say how often a test item's nearest training item is of its class."""
     from sklearn.neighbors import KNeighborsClassifier
 
-    from paragone.bench.data import embedded
+    from paragone.bench.data import embedded_images
 
-    dataset = embedded(name)
-    train, test = (torch.from_numpy(to_unit(part.levels, dataset.level_count)) for part in (dataset.train, dataset.test))
+    dataset = embedded_images(name)
+    train, test = (torch.from_numpy(dataset.to_unit(part.items)) for part in (dataset.train, dataset.test))
     for kind in kinds(dataset):
         encoder, path = train_encoder(dataset, kind), _shipped_path(dataset, kind)
         write_atomically(path, save(encoder.state_dict()))

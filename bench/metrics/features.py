@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from paragone.bench.data.dataset import Dataset, Levels
+from paragone.bench.data.dataset import ImageDataset, Levels
 from paragone.bench.metrics.encoder import Encoder, Kind, kinds, load_encoder
 
 BATCH_SIZE = 250
@@ -30,13 +30,13 @@ class Features:
         return len(self.values)
 
 
-def extractor_name(dataset: Dataset, kind: Kind) -> str:
+def extractor_name(dataset: ImageDataset, kind: Kind) -> str:
     """The name under which a dataset's extractor stands in torch-fidelity's registry."""
     suffix = "" if kind == kinds(dataset)[0] else f"-{kind}"
-    return f"paragone-{dataset.name}-{dataset.hash}{suffix}"
+    return f"paragone-{dataset.images_name}-{dataset.hash}{suffix}"
 
 
-def register_extractor(dataset: Dataset, kind: Kind | None = None) -> str:
+def register_extractor(dataset: ImageDataset, kind: Kind | None = None) -> str:
     """Enter a frozen encoder of the dataset (its first, if no kind is named) into torch-fidelity's registry, once a process.
 
     Returns its name there. The extractor takes levels (N, C, H, W) uint8 in 0..L-1 and gives `features` (the default of FID,
@@ -51,7 +51,7 @@ def register_extractor(dataset: Dataset, kind: Kind | None = None) -> str:
     return name
 
 
-def load_extractor(dataset: Dataset, kind: Kind | None = None) -> nn.Module:
+def load_extractor(dataset: ImageDataset, kind: Kind | None = None) -> nn.Module:
     """A dataset's extractor as torch-fidelity creates it, on the CPU; its output is the tuple (features, scores)."""
     from torch_fidelity.utils import create_feature_extractor
 

@@ -1,140 +1,61 @@
-"""All quality measures of a set of samples: the reference side is prepared once a cell, each set of samples then costs little.
+"""All quality measures of a set of samples: the real side is prepared once a cell, each set of samples then costs little.
 
-Real reference is the test split; held-out real is the validation split, judged like any entry. Features are those of the
-dataset's first encoder; `fid_second_encoder` alone is taken in those of the second, of another kind. A measure that has no value on
+The real reference is the test split; held-out real is the validation split, judged like any entry. A measure that has no value on
 a set of samples is a measurement without value whose `source` says why; it takes no other with it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache, cached_property, partial
 
 import numpy as np
 
-from paragone.bench.data.dataset import Dataset, Levels
-from paragone.bench.metrics.classes import class_balance
-from paragone.bench.metrics.encoder import kinds
+from paragone.bench.data.dataset import Dataset, ImageDataset, Items, Labels
+from paragone.bench.data.points import PointsDataset
 from paragone.bench.metrics.errors import NotMeasurable
-from paragone.bench.metrics.features import Features, extract, load_extractor
-from paragone.bench.metrics.frechet import Gaussians, Statistics, floor_distances, frechet_distance, statistics
-from paragone.bench.metrics.kernel import kernel_distance, mean_kernel
-from paragone.bench.metrics.memorisation import NearestImages, copied_share, near_copy_share, nearest_train_ratio
-from paragone.bench.metrics.neighbours import Neighbours, RealBalls
-from paragone.bench.metrics.resampling import bootstrap_counts, bootstrap_distances, bootstrap_gaussians, infinite_distance
-from paragone.bench.metrics.sharpness import high_frequency_ratio, high_frequency_share
 from paragone.bench.metrics.table import METRICS
-from paragone.bench.metrics.twosample import side_size, two_sample_accuracy
 from paragone.bench.records import Measurement
 
 Measure = Callable[[], float | tuple[float, ...]]
 """Gives a value, or repeats whose mean is the value."""
 
 
-class QualityPanel:
-    """The quality measures of one dataset; what does not depend on the samples is computed once.
+class QualityPanel(ABC):
+    """The quality measures of one dataset; what does not depend on the samples is computed once."""
 
-    What a learning curve does not ask for is prepared at the first full measure.
-    """
+    @abstractmethod
+    def measure(self, items: Items, sampler: str, seed: int, full: bool = True, wanted: Labels | None = None) -> list[Measurement]:
+        """Measurements of samples in the form in which the dataset holds its items; `seed` draws subsets and folds.
 
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self._extractor, self._second_extractor = (load_extractor(dataset, kind) for kind in kinds(dataset))
-        self._test = extract(self._extractor, dataset.test.levels)
-        self._test_statistics = statistics(self._test.values)
-        self._validation_statistics = statistics(extract(self._extractor, dataset.validation.levels).values)
-        self._test_kernel = mean_kernel(self._test.values)
-        self._test_high_share = high_frequency_share(dataset.test.levels)
-        self._train_images, self._test_images = (NearestImages(part.levels) for part in (dataset.train, dataset.test))
-
-    @cached_property
-    def _test_balls(self) -> RealBalls:
-        return RealBalls(self._test.values)
-
-    @cached_property
-    def _bootstraps(self) -> Gaussians:
-        return bootstrap_gaussians(self._test.values, bootstrap_counts(self.dataset))
-
-    @cached_property
-    def _second_statistics(self) -> Statistics:
-        return statistics(extract(self._second_extractor, self.dataset.test.levels).values)
-
-    def features(self, levels: Levels) -> Features:
-        """Features of levels (N, C, H, W) under the dataset's frozen encoder."""
-        return extract(self._extractor, self._checked(levels))
-
-    def measure(self, levels: Levels, sampler: str, seed: int, full: bool = True) -> list[Measurement]:
-        """Measurements of the samples `levels` (N, C, H, W) uint8 in 0..L-1; `seed` draws subsets and folds.
-
-        `full=False` gives FID against test and validation only, for the learning curve.
+        `full=False` gives the primary metric against test and validation only, for the learning curve. `wanted` (N,) are the
+        classes that the samples were asked for, on labelled data.
 
         Raises:
-            ValueError: samples that are not levels of this dataset's shape (non-finite floats are none).
+            ValueError: samples that are not of this dataset's kind (non-finite floats are none).
         """
-        features = self.features(levels)
-        measures = self._distances(features)
-        if full:
-            measures |= self._other_distances(features, levels, seed) | self._neighbour_measures(features)
-            measures |= self._other_feature_measures(features, seed) | self._pixel_measures(levels)
-        counts = {"two_sample_accuracy": side_size(len(levels), len(self._test))}
-        return [_measurement(name, measure, sampler, counts.get(name, len(levels))) for name, measure in measures.items()]
-
-    def _distances(self, features: Features) -> dict[str, Measure]:
-        own = cache(lambda: statistics(features.values))
-        return {
-            "fid": lambda: frechet_distance(own(), self._test_statistics),
-            "validation_fid": lambda: frechet_distance(own(), self._validation_statistics),
-        }
-
-    def _second_distance(self, levels: Levels) -> float:
-        return frechet_distance(statistics(extract(self._second_extractor, levels).values), self._second_statistics)
-
-    def _other_distances(self, features: Features, levels: Levels, seed: int) -> dict[str, Measure]:
-        x, n_floor = features.values, len(self.dataset.validation)
-        return {
-            "fid_second_encoder": lambda: self._second_distance(levels),
-            "fid_floor": lambda: floor_distances(x, self._test_statistics, n_floor, seed),
-            "fid_bootstrap": lambda: bootstrap_distances(statistics(x), self._bootstraps),
-            "fid_infinity": lambda: infinite_distance(x, self._test_statistics, seed),
-        }
-
-    def _neighbour_measures(self, features: Features) -> dict[str, Measure]:
-        found = cache(lambda: self._test_balls.measure(features.values)._asdict())
-        return {name: partial(lambda name: found()[name], name) for name in Neighbours._fields}
-
-    def _other_feature_measures(self, features: Features, seed: int) -> dict[str, Measure]:
-        x, real = features.values, self._test.values
-        return {
-            "kid": lambda: kernel_distance(x, real, self._test_kernel),
-            "two_sample_accuracy": lambda: two_sample_accuracy(x, real, seed),
-            "class_balance": lambda: self._class_balance(features),
-        }
-
-    def _pixel_measures(self, levels: Levels) -> dict[str, Measure]:
-        to_train = cache(lambda: self._train_images.distances(levels, 2))
-        return {
-            "high_frequency_ratio": lambda: high_frequency_ratio(levels, self._test_high_share),
-            "copied_share": lambda: copied_share(levels, self.dataset.train.levels),
-            "near_copy_share": lambda: near_copy_share(to_train()),
-            "nearest_train_ratio": lambda: nearest_train_ratio(to_train(), self._test_images.distances(levels, 1)),
-        }
-
-    def _class_balance(self, features: Features) -> float:
-        if self.dataset.train.labels is None:
-            raise NotMeasurable("the dataset has no labels")
-        return class_balance(features.scores, self._test.scores)
-
-    def _checked(self, levels: Levels) -> Levels:
-        shape, count = self.dataset.train.levels.shape[1:], self.dataset.level_count
-        if not isinstance(levels, np.ndarray) or levels.dtype != np.uint8:
-            found = getattr(levels, "dtype", type(levels).__name__)
-            raise ValueError(f"samples are {found}; round them to uint8 levels 0..{count - 1} first")
-        if levels.shape[1:] != shape or not len(levels):
-            raise ValueError(f"samples have shape {levels.shape}; expected (N, {', '.join(map(str, shape))}), N >= 1")
-        if levels.max() >= count:
-            raise ValueError(f"samples hold level {levels.max()}; this dataset has 0..{count - 1}")
-        return levels
 
 
-def _measurement(name: str, measure: Measure, sampler: str, n: int) -> Measurement:
+def quality_panel(dataset: Dataset) -> QualityPanel:
+    """The panel of a dataset's modality."""
+    if isinstance(dataset, ImageDataset):
+        from paragone.bench.metrics.image_panel import ImagePanel
+
+        return ImagePanel(dataset)
+    if isinstance(dataset, PointsDataset):
+        from paragone.bench.metrics.points_panel import PointsPanel
+
+        return PointsPanel(dataset)
+    raise TypeError(f"there are no quality measures for {type(dataset).__name__}")
+
+
+def prepare_judging(dataset: Dataset) -> None:
+    """Make, off every clock, what judging needs once for all cells: encoders that are neither shipped nor cached."""
+    if isinstance(dataset, ImageDataset):
+        from paragone.bench.metrics.encoder import prepare_encoders
+
+        prepare_encoders(dataset)
+
+
+def measured(name: str, measure: Measure, sampler: str, n: int) -> Measurement:
     """The measure's value, or no value and the reason in `source`."""
     metric = METRICS[name]
     value: float | None = None

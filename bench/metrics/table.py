@@ -8,6 +8,7 @@ from typing import Literal
 
 Direction = Literal["lower", "higher", "none"]
 Scale = Literal["log", "identity"]
+Data = Literal["image", "labelled", "points"]
 Group = Literal["quality", "likelihood", "speed", "cost", "memory", "probe", "stability", "task"]
 
 
@@ -15,7 +16,8 @@ Group = Literal["quality", "likelihood", "speed", "cost", "memory", "probe", "st
 class Metric:
     """One metric. `direction` is the better one, `none` where closeness to a value or nothing at all is better.
 
-    `needs` says on how many items it is computed and against what; `blind` what it cannot see.
+    `needs` says on how many items it is computed and against what; `blind` what it cannot see; `data` on which data a metric of
+    quality or likelihood exists.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Metric:
     needs: str
     source: str
     blind: str
+    data: Data = "image"
 
     @property
     def better(self) -> Literal["lower", "higher"]:
@@ -115,6 +118,29 @@ _METRICS = (
     Metric("nearest_train_ratio", "nearness to training data", "quality", "ratio", "none", "identity",
            "N generated items against the training and the test split",
            "median of d(nearest training item) / d(nearest test item), shifts of one pixel allowed", "few copies among many"),
+    Metric("class_accuracy", "class accuracy", "quality", "share", "higher", "identity", "N items asked for classes",
+           "share that the frozen classifier puts into the class that was asked for", "variety within a class", "labelled"),
+    Metric("class_coverage", "coverage within classes", "quality", "share", "higher", "identity",
+           "items asked for a class against the test items of that class",
+           "mean over classes of coverage (Naeem et al. 2020), k = 5", "quality of samples far from all real ones", "labelled"),
+    Metric("class_spread", "spread within classes", "quality", "ratio to real", "none", "identity",
+           "items asked for a class against the test items of that class",
+           "geometric mean over classes of the mean distance of two items over that of two real ones, frozen features",
+           "whether what is varied is real", "labelled"),
+    Metric("energy_distance", "energy distance", "quality", "", "lower", "identity", _N,
+           "Szekely and Rizzo 2013, doi:10.1016/j.jspi.2013.03.018, unbiased: may fall below 0", "memorisation", "points"),
+    Metric("validation_energy_distance", "validation energy distance", "quality", "", "lower", "identity",
+           "N generated items against the validation split",
+           "as energy_distance; used to choose the best of a family, never to rank",
+           "as energy_distance", "points"),
+    Metric("modes", "modes found", "quality", "1", "higher", "identity", "N generated points against the known modes",
+           "modes with at least 20 points within three standard deviations", "balance between modes", "points"),
+    Metric("high_quality_share", "points at modes", "quality", "share", "higher", "identity",
+           "N generated points against the known modes", "share within three standard deviations of a mode; real data has .989",
+           "which modes they are", "points"),
+    Metric("mode_divergence", "imbalance of modes", "quality", "nats", "lower", "identity",
+           "N generated points against the known modes", "KL divergence of the shares of the modes from equal ones (reverse KL)",
+           "points between modes", "points"),
     Metric("bits_per_dim", "bits/dim", "likelihood", "bits/dim", "lower", "identity", "the whole test split",
            "-log2 P(x) / D of discrete levels, at the end of training", "sample quality"),
     Metric("bits_per_dim_best", "bits/dim at best", "likelihood", "bits/dim", "lower", "identity", "the whole test split",
@@ -123,8 +149,18 @@ _METRICS = (
            "the whole validation split", "as bits_per_dim, on validation data", "sample quality"),
     Metric("train_bits_per_dim", "training bits/dim", "likelihood", "bits/dim", "none", "identity",
            "training items, as many as test has", "as bits_per_dim, on training data: the gap to test shows memorising", ""),
+    Metric("log_density_gap", "gap to the true density", "likelihood", "nats", "lower", "identity", "the whole test split",
+           "mean of the true log-density less the learned one: KL divergence from the data, at most so much for a bound", "",
+           "points"),
+    Metric("validation_log_density_gap", "validation gap to the true density", "likelihood", "nats", "lower", "identity",
+           "the whole validation split", "as log_density_gap, on validation data", "", "points"),
+    Metric("train_log_density_gap", "training gap to the true density", "likelihood", "nats", "none", "identity",
+           "training items, as many as test has", "as log_density_gap, on training data", "", "points"),
     Metric("validation_fid", "validation FID", "quality", "", "lower", "log", "N generated items against the validation split",
            "as fid; used to choose the best of a family, never to rank", "as fid"),
+    Metric("energy_distance_noise", "noise of an evaluation", "stability", "", "none", "identity",
+           "several draws of one trained model", "standard deviation of the energy distance over draws", "the noise of training",
+           "points"),
     Metric("fid_noise", "noise of an evaluation", "stability", "log sd", "none", "identity", "several draws of one trained model",
            "standard deviation of log FID over draws with different random numbers", "the noise of training"),
     Metric("train_step_s", "time a training step", "speed", "s", "lower", "log", "all updates", "counted seconds / steps", ""),
@@ -231,9 +267,7 @@ _METRICS = (
            "worst quarter of log FID over its best so far, less what evaluation noise alone gives", ""),
     Metric("stability_sensitivity", "sensitivity to the rate", "stability", "log ratio", "lower", "identity",
            "learning-rate variants", "mean excess of log FID over the grid above that at the best factor", ""),
-    Metric("modes", "modes found", "task", "1", "higher", "identity", "2,500 points against the known modes",
-           "modes with at least 20 points within three standard deviations", "balance between modes"),
-    Metric("density_integral", "integral of the density", "task", "1", "none", "identity", "a fine grid over the plane",
+    Metric("density_integral", "integral of the density", "probe", "1", "none", "identity", "a fine grid over the plane",
            "sum of exp(log_prob) x the cell's area", ""),
     Metric("class_accuracy_guidance_slope", "faith against guidance", "task", "1", "none", "identity", "samplers cfg-w, w >= 1",
            "slope of class accuracy on log w", ""),

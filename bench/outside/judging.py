@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from paragone.bench.data import Dataset, load
+from paragone.bench.data import ImageDataset, load
 from paragone.bench.data.dataset import Levels
+from paragone.bench.data.errors import DataError
 from paragone.bench.job import seed_of
 from paragone.bench.judge.blocks import tracks
 from paragone.bench.judge.gate import Gate, gate
@@ -30,8 +31,9 @@ from paragone.bench.judge.intervals import clopper_pearson
 from paragone.bench.judge.ranking import Row, ranking
 from paragone.bench.metrics.encoder import prepare_encoders
 from paragone.bench.metrics.frechet import Statistics, statistics
-from paragone.bench.metrics.panel import QualityPanel
-from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.metrics.image_panel import ImagePanel
+from paragone.bench.metrics.modalities import MODALITIES
+from paragone.bench.metrics.references import MAKERS
 from paragone.bench.outside.judgement import INTERVALS, Judged, Judgement
 from paragone.bench.outside.ranking import Estimate, ranks
 from paragone.bench.outside.reading import SampleSet, read_sets
@@ -42,6 +44,7 @@ from paragone.bench.records import REFERENCE, Cell, Measurement, Record
 SEED = 0
 SAMPLER = "default"
 FAMILY = "samples"
+NAMES = MODALITIES["image"].references
 SHARES_OF_ITEMS = ("precision", "copied_share", "near_copy_share")
 """Metrics that are a share of generated items, each in or out by itself given the real ones: Clopper-Pearson holds."""
 
@@ -53,13 +56,15 @@ def judge_samples(paths: Sequence[Path], data: str) -> Judgement:
         DataError: a path or the dataset cannot be used, in one line.
     """
     dataset = load(data)
-    return judge_sets(read_sets(paths, dataset, taken=tuple(REFERENCES)), dataset)
+    if not isinstance(dataset, ImageDataset):
+        raise DataError(f"data {data} holds {dataset.spec.modality}; only sets of images can be judged so far")
+    return judge_sets(read_sets(paths, dataset, taken=NAMES), dataset)
 
 
-def judge_sets(sets: Sequence[SampleSet], dataset: Dataset) -> Judgement:
+def judge_sets(sets: Sequence[SampleSet], dataset: ImageDataset) -> Judgement:
     """Judge sets that were read; their names differ from each other and from the references'."""
     equal, notes = equal_sized(sets)
-    references = {name: make(dataset, len(equal[0]), seed_of(SEED, "sample")) for name, make in REFERENCES.items()}
+    references = {name: MAKERS[name](dataset, len(equal[0]), seed_of(SEED, "sample")) for name in NAMES}
     levels = {**{one.name: one.levels for one in equal}, **references}
     prepare_encoders(dataset)  # with all threads, as `run` does: another number of them gives other weights
     with _one_thread_a_row():
@@ -112,23 +117,23 @@ def _one_thread_a_row() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _measure_all(levels: Mapping[str, Levels], dataset: Dataset) -> list[_Measured]:
+def _measure_all(levels: Mapping[str, Levels], dataset: ImageDataset) -> list[_Measured]:
     """Every row, by its name; rows are independent and the panel is only read, so they run side by side."""
-    panel = QualityPanel(dataset)
-    reference = statistics(panel.features(dataset.test.levels).values)
+    panel = ImagePanel(dataset)
+    reference = statistics(panel.features(dataset.test.items).values)
     machine = fingerprint("cpu", 1)
     with ThreadPoolExecutor(usable_cores()) as workers:
         return list(workers.map(lambda name: _measure(panel, reference, name, levels[name], machine), levels))
 
 
-def _measure(panel: QualityPanel, reference: Statistics, name: str, levels: Levels, machine: dict[str, str]) -> _Measured:
+def _measure(panel: ImagePanel, reference: Statistics, name: str, levels: Levels, machine: dict[str, str]) -> _Measured:
     started = datetime.now(UTC)
     found = tuple(panel.measure(levels, SAMPLER, SEED, full=True))
     ended = datetime.now(UTC)
     data = panel.dataset
     record = Record(
         cell=Cell(track=data.name, contender=name, seed=SEED), dataset=data.name, modality=data.spec.modality,
-        family=REFERENCE if name in REFERENCES else FAMILY, samplers=(SAMPLER,), status="ok", measurements=found,
+        family=REFERENCE if name in NAMES else FAMILY, samplers=(SAMPLER,), status="ok", measurements=found,
         seconds_by_phase={"measure": (ended - started).total_seconds()}, fingerprint=machine, position=0,
         hashes={"data": data.hash, "source": hashlib.sha256(levels.tobytes()).hexdigest()},
         started=started.isoformat(timespec="seconds"), ended=ended.isoformat(timespec="seconds"),
@@ -139,7 +144,7 @@ def _measure(panel: QualityPanel, reference: Statistics, name: str, levels: Leve
     return _Measured(record, estimate, limits)
 
 
-def _estimate(panel: QualityPanel, reference: Statistics, levels: Levels, found: Mapping[str, Measurement]) -> Estimate | None:
+def _estimate(panel: ImagePanel, reference: Statistics, levels: Levels, found: Mapping[str, Measurement]) -> Estimate | None:
     """The FID with its resamplings; None where there is no FID."""
     fid, again = found["fid"].value, found.get("fid_bootstrap")
     if fid is None or fid <= 0:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from paragone.bench.data.archive import check_type, read_arrays
 from paragone.bench.data.archive import resize_command as resize_archive
-from paragone.bench.data.dataset import Dataset, Levels
+from paragone.bench.data.dataset import ImageDataset, Levels
 from paragone.bench.data.errors import DataError
 from paragone.bench.data.folder import find_pictures, one_size, read_pictures
 from paragone.bench.data.folder import resize_command as resize_folder
@@ -44,7 +44,7 @@ class SampleSet:
         return len(self.levels)
 
 
-def read_sets(paths: Sequence[Path], dataset: Dataset, taken: Sequence[str] = ()) -> list[SampleSet]:
+def read_sets(paths: Sequence[Path], dataset: ImageDataset, taken: Sequence[str] = ()) -> list[SampleSet]:
     """The sample sets under these paths, each with a name of its own that is none of `taken`.
 
     Raises:
@@ -84,7 +84,7 @@ def to_dataset_levels(x: NDArray[np.uint8], level_count: int, pictures: bool) ->
     return levels, f"0 to 255, rounded to the data's {level_count} levels{small}"
 
 
-def _read(path: Path, dataset: Dataset) -> tuple[Levels, str]:
+def _read(path: Path, dataset: ImageDataset) -> tuple[Levels, str]:
     """Levels and how they were read."""
     path = path.expanduser()
     if path.is_dir():
@@ -100,11 +100,11 @@ def _read(path: Path, dataset: Dataset) -> tuple[Levels, str]:
     raise DataError(f"samples {path} is {kind} {dataset.name} is image data. {remedy}")
 
 
-def _read_folder(path: Path, dataset: Dataset) -> tuple[Levels, str]:
+def _read_folder(path: Path, dataset: ImageDataset) -> tuple[Levels, str]:
     files, _ = find_pictures(path)
     what = f"samples {path}"
     _check_count(what, len(files))
-    channels, *size = dataset.train.levels.shape[1:]
+    channels, *size = dataset.train.items.shape[1:]
     wanted = (size[0], size[1])
     found = one_size(path, files, wanted)
     if found != wanted:
@@ -114,13 +114,13 @@ def _read_folder(path: Path, dataset: Dataset) -> tuple[Levels, str]:
     return levels, f"{len(files)} pictures, {how}{grey}"
 
 
-def _read_archive(path: Path, dataset: Dataset) -> tuple[Levels, str]:
+def _read_archive(path: Path, dataset: ImageDataset) -> tuple[Levels, str]:
     key, x, _ = read_arrays(path)
     what = f"samples {path}: array {key!r}"
     check_type(what, key, x)
     x = _channels_first(what, x, dataset)
     _check_count(what, len(x))
-    channels, height, width = dataset.train.levels.shape[1:]
+    channels, height, width = dataset.train.items.shape[1:]
     if x.shape[2:] != (height, width):
         raise _wrong_size(what, (x.shape[2], x.shape[3]), dataset, resize_archive(path, key, (height, width)))
     x, grey = _in_channels(what, x, channels, dataset.name)
@@ -128,9 +128,9 @@ def _read_archive(path: Path, dataset: Dataset) -> tuple[Levels, str]:
     return levels, f"array {key!r}, {how}{grey}"
 
 
-def _channels_first(what: str, x: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+def _channels_first(what: str, x: NDArray[Any], dataset: ImageDataset) -> NDArray[np.uint8]:
     """(N, H, W), (N, H, W, C) or (N, C, H, W) as the last; the dataset's own shape decides where both could be meant."""
-    own = dataset.train.levels.shape[1:]
+    own = dataset.train.items.shape[1:]
     if x.ndim == 3:
         return x[:, None]
     if x.ndim == 4 and (x.shape[1:] == own or (x.shape[1] in (1, 3) and x.shape[3] not in (1, 3))):
@@ -161,8 +161,8 @@ def _check_count(what: str, found: int) -> None:
         raise DataError(f"{what} holds {found} images; at least {LEAST} are needed to judge. Add {LEAST - found} more")
 
 
-def _wrong_size(what: str, found: tuple[int, int], dataset: Dataset, command: str) -> DataError:
-    height, width = dataset.train.levels.shape[2:]
+def _wrong_size(what: str, found: tuple[int, int], dataset: ImageDataset, command: str) -> DataError:
+    height, width = dataset.train.items.shape[2:]
     return DataError(
         f"{what} has images of {found[1]}x{found[0]} pixels, {dataset.name} has {width}x{height}. "
         f"Judge against data of that size, or resize them: {command}"

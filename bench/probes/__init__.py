@@ -10,6 +10,7 @@ import torch
 
 from paragone.bench.probes.classifier import CLASSIFIER, REFERENCE, Lesson
 from paragone.bench.probes.codes import CODES
+from paragone.bench.probes.density import DENSITY
 from paragone.bench.probes.forward_process import FORWARD_PROCESS
 from paragone.bench.probes.inversion import INVERSION
 from paragone.bench.probes.latents import LATENTS
@@ -31,25 +32,27 @@ PROBES: dict[str, Probe[Subject]] = {
     "inversion": INVERSION,
     "forward_process": FORWARD_PROCESS,
     "objective": OBJECTIVE,
+    "density": DENSITY,
 }
 """Probes of contenders, by the name that a suite asks for."""
 REFERENCE_PROBES: dict[str, tuple[str, Probe[Lesson]]] = {"classifier": (REFERENCE, CLASSIFIER)}
 """Probes attached to the cell of a reference, with that reference's name."""
 
 
-def owed_by(names: Sequence[str], who: type[Contender] | str) -> list[tuple[str, str]]:
+def owed_by(names: Sequence[str], who: type[Contender] | str, modality: str) -> list[tuple[str, str]]:
     """(sampler, metric) of what the probes asked for owe of a contender's class or of a reference's name; sampler is empty."""
     if isinstance(who, str):
         found = [REFERENCE_PROBES[name] for name in names if name in REFERENCE_PROBES]
-        return [("", metric) for reference, probe in found if reference == who for metric in probe.metrics]
+        own = [probe for reference, probe in found if reference == who and modality in probe.modalities]
+        return [("", metric) for probe in own for metric in probe.metrics]
     probes = [PROBES[name] for name in names if name in PROBES]
-    return [("", metric) for probe in probes if probe.applies(who.abilities()) for metric in probe.metrics]
+    return [("", metric) for probe in probes if _suits(probe, who, modality) for metric in probe.metrics]
 
 
 def run_probes(names: Sequence[str], subject: Subject) -> Iterator[list[Measurement]]:
-    """Measurements of each probe asked for that applies to the contender, as soon as it has them."""
+    """Measurements of each probe asked for that applies to the contender and its data, as soon as it has them."""
     for name in names:
-        if name in PROBES and PROBES[name].applies(subject.contender.abilities()):
+        if name in PROBES and _suits(PROBES[name], type(subject.contender), subject.dataset.spec.modality):
             with evaluation(subject.contender):
                 found = PROBES[name].run(subject)
             yield found
@@ -58,7 +61,12 @@ def run_probes(names: Sequence[str], subject: Subject) -> Iterator[list[Measurem
 def run_reference_probes(names: Sequence[str], reference: str, lesson: Lesson) -> Iterator[list[Measurement]]:
     """Measurements of each probe asked for that is attached to this reference's cell."""
     for name in names:
-        if name in REFERENCE_PROBES and REFERENCE_PROBES[name][0] == reference:
+        owner, probe = REFERENCE_PROBES.get(name, ("", None))
+        if probe is not None and owner == reference and lesson.dataset.spec.modality in probe.modalities:
             with torch.random.fork_rng():
-                found = REFERENCE_PROBES[name][1].run(lesson)
+                found = probe.run(lesson)
             yield found
+
+
+def _suits(probe: Probe[Subject], who: type[Contender], modality: str) -> bool:
+    return modality in probe.modalities and probe.applies(who.abilities())

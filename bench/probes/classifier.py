@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paragone.bench.budget import Budget, Meter
-from paragone.bench.data.dataset import to_unit
 from paragone.bench.job import seed_of
 from paragone.bench.metrics.encoder import stride_for
 from paragone.bench.metrics.errors import NotMeasurable
@@ -96,7 +95,7 @@ def _accuracy(lesson: Lesson) -> Finding:
     classifier = Classifier(data.spec, width, classes).to(lesson.device)
     meter = taught(classifier, lesson)
     with torch.no_grad():
-        seen = [classifier.eval()(part).argmax(1) for part in _images(lesson, data.test.levels).split(500)]
+        seen = [classifier.eval()(part).argmax(1) for part in _images(lesson, data.test.items).split(500)]
     right = float((torch.cat(seen).cpu() == torch.from_numpy(data.test.labels)).double().mean())
     spent = f"{meter.seconds:.3f} s, {meter.steps} updates, {count} parameters"
     return Finding(right, f"trained from scratch: {spent}; over the budget by {meter.overrun:.3g}", len(data.test))
@@ -120,7 +119,7 @@ def taught(classifier: Classifier, lesson: Lesson) -> Meter:
 
 def _batches(lesson: Lesson) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless batches of training images, each batch moved by 0 or 1 pixel in each direction, with their labels."""
-    x = _images(lesson, lesson.dataset.train.levels)
+    x = _images(lesson, lesson.dataset.train.items)
     labels = torch.from_numpy(lesson.dataset.train.labels).to(x.device)
     draws = torch.Generator().manual_seed(seed_of(lesson.seed, "probe lesson"))
     while True:
@@ -135,7 +134,7 @@ def shifted(x: Tensor, draws: torch.Generator) -> Tensor:
 
 
 def _images(lesson: Lesson, levels: Any) -> Tensor:
-    return torch.from_numpy(to_unit(levels, lesson.dataset.level_count)).to(lesson.device)
+    return torch.from_numpy(lesson.dataset.to_unit(levels)).to(lesson.device)
 
 
 CLASSIFIER: Probe[Lesson] = Probe(("classifier_accuracy",), lambda _: True, measures)

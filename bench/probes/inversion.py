@@ -1,7 +1,7 @@
 """How exact is the inverse? A flow's code has as many numbers as the data, and decode(encode(x)) should be x.
 
 Behrmann et al. 2021 (arXiv:2006.09347) show that invertible networks can lose their inverse to rounding; so the error is
-measured in the contender's own float32, as the largest over all pixels of the test split, on data in [-1, 1].
+measured in the contender's own float32, as the largest over all pixels of the test split, on data of unit range or variance.
 """
 
 import math
@@ -26,4 +26,6 @@ def _error(subject: Subject) -> Finding:
     return Finding(error, f"largest over the test split, {str(z.dtype).removeprefix('torch.')}", len(x))
 
 
-INVERSION: Probe[Subject] = Probe(("inversion_error",), lambda abilities: {"encode", "decode"} <= abilities, measures)
+INVERSION: Probe[Subject] = Probe(
+    ("inversion_error",), lambda abilities: {"encode", "decode"} <= abilities, measures, ("image", "points")
+)

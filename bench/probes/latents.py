@@ -70,7 +70,7 @@ def _line_features(subject: Subject, kind: str) -> Features:
     first, second = _ends(subject, kind)
     at = torch.linspace(0, 1, INNER + 2, device=first.device).view(-1, *[1] * first.dim())
     points = (1 - at) * first + at * second  # (INNER + 2, lines, ...)
-    return subject.panel.features(subject.levels(subject.decode(points.flatten(0, 1))))
+    return subject.features(subject.items(subject.decode(points.flatten(0, 1))))
 
 
 def _ends(subject: Subject, kind: str) -> tuple[Tensor, Tensor]:
@@ -89,7 +89,7 @@ def _ends(subject: Subject, kind: str) -> tuple[Tensor, Tensor]:
 
 def _distances(subject: Subject, seen: Features) -> Along:
     """Distance of each point to the nearest test item, never 0."""
-    real = subject.panel.features(subject.dataset.test.levels)
+    real = subject.features(subject.dataset.test.items)
     nearest = nearest_distance(seen.values, real.values).reshape(INNER + 2, -1)
     floor = LEAST_DISTANCE * float(np.median(nearest[[0, -1]]))
     return np.maximum(nearest, max(floor, np.finfo(float).tiny))
@@ -126,7 +126,7 @@ def _probe(subject: Subject) -> Finding:
     z = subject.contender.draw_latents(DRAWN, subject.torch_draws("probe latents"))
     if not z.is_floating_point():
         raise NotMeasurable("latents are discrete: no plane divides them")
-    seen = subject.panel.features(subject.levels(subject.decode(z))).scores.argmax(1)
+    seen = subject.features(subject.items(subject.decode(z))).scores.argmax(1)
     accuracy = cross_validated(z.flatten(1).double().cpu().numpy(), seen, subject.numpy_draws("folds"))
     majority = np.bincount(seen).max() / len(seen)
     return Finding(accuracy, f"logistic regression, {FOLDS}-fold; the largest class's share is {majority:.3f}", DRAWN)

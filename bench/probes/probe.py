@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from paragone.bench.data.dataset import Dataset, Levels, Split, to_levels, to_unit
+from paragone.bench.data.dataset import Dataset, Items, Levels, Split
 from paragone.bench.job import seed_of
 from paragone.bench.metrics.errors import NotMeasurable
+from paragone.bench.metrics.features import Features
+from paragone.bench.metrics.image_panel import ImagePanel
 from paragone.bench.metrics.panel import QualityPanel
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.records import Measurement
@@ -65,11 +67,17 @@ class Subject(Asked):
 
     def unit(self, split: Split) -> Tensor:
         """The split's items (N, *shape) as contenders see them: float32 in [-1, 1], on the device."""
-        return torch.from_numpy(to_unit(split.levels, self.dataset.level_count)).to(self.device)
+        return torch.from_numpy(self.dataset.to_unit(split.items)).to(self.device)
 
-    def levels(self, x: Tensor) -> Levels:
-        """Items (n, *shape) rounded to the data's levels, as samples are before anything is measured."""
-        return to_levels(x.cpu().numpy(), self.dataset.level_count)
+    def items(self, x: Tensor) -> Items:
+        """What the contender gives (n, *shape) in the form in which samples are judged: rounded to the data's levels."""
+        return self.dataset.to_items(x.cpu().numpy())
+
+    def features(self, levels: Levels) -> Features:
+        """What the frozen encoder sees in images (n, C, H, W)."""
+        if not isinstance(self.panel, ImagePanel):
+            raise NotMeasurable("only images have a frozen encoder")
+        return self.panel.features(levels)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes of items (N, *shape), in batches."""
@@ -90,11 +98,12 @@ A = TypeVar("A", bound=Asked)
 
 @dataclass(frozen=True)
 class Probe(Generic[A]):
-    """One probe: the metrics it answers, the classes it applies to by their abilities, and the measures themselves."""
+    """One probe: the metrics it answers, the classes it applies to by their abilities, the measures, and the data it can ask on."""
 
     metrics: tuple[str, ...]
     applies: Callable[[frozenset[str]], bool]
     measures: Callable[[A], Measures]
+    modalities: tuple[str, ...] = ("image",)
 
     def run(self, asked: A) -> list[Measurement]:
         """One measurement a metric, each with its value or the reason why there is none."""

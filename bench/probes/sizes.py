@@ -18,7 +18,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from paragone.bench.data.dataset import to_levels, to_unit
 from paragone.bench.metrics.errors import need
 from paragone.bench.probes.copies import qualify, untrained
 from paragone.bench.probes.probe import Finding, Measures, Probe, Subject
@@ -89,9 +88,9 @@ def _copy(subject: Subject, side: int) -> Contender:
 def _resized(subject: Subject, side: int) -> Tensor:
     """Training images (n, C, side, side), rounded to levels again."""
     x = subject.unit(subject.dataset.train)[:ITEMS]
-    count = subject.dataset.level_count
     scaled = F.interpolate(x, (side, side), mode="bilinear", antialias=math.prod(x.shape[2:]) > side**2)
-    return torch.from_numpy(to_unit(to_levels(scaled.cpu().numpy(), count), count)).to(subject.device)
+    data = subject.dataset
+    return torch.from_numpy(data.to_unit(data.to_items(scaled.cpu().numpy()))).to(subject.device)
 
 
 SIZES: Probe[Subject] = Probe(("latency_pixels_exponent",), lambda _: True, measures)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from paragone.models.contract import Batch, Contender, DataSpec, Likelihood, register
 from paragone.models.layers.ema import WeightAverage
+from paragone.models.layers.levels import draw_level, hats, level_of, value_of
 from paragone.models.layers.muon import Muon
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
@@ -99,9 +100,8 @@ class _Network(nn.Module):
         return cast("list[_GatedLayer]", list(self.layers))
 
     def hats(self, x: Tensor) -> Tensor:
-        """Piecewise linear coordinates of values (..., channels) -> (..., channels * knots); they sum to 1 a value."""
-        spacing = 2 / (len(self.knots) - 1)
-        return F.relu(1 - (x.unsqueeze(-1) - self.knots).abs() / spacing).flatten(-2)
+        """Coordinates of values (..., channels) -> (..., channels * knots)."""
+        return hats(x, self.knots).flatten(-2)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images (B, C, H, W) -> logits (B, H, W, C, L)."""
@@ -117,7 +117,7 @@ class _Network(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log P of images (B, C, H, W) in nats, (B,)."""
-        target = ((x + 1) * ((self.levels - 1) / 2)).round().long().permute(0, 2, 3, 1)
+        target = level_of(x, self.levels).permute(0, 2, 3, 1)
         logits = self(x).to(self.knots.dtype)  # under autocast they come in bfloat16
         nats = F.cross_entropy(logits.flatten(0, 3), target.flatten(), reduction="none")
         return -nats.view(len(x), -1).sum(1)
@@ -152,8 +152,7 @@ class _Network(nn.Module):
                 before[i], h = h, layer.horizontal_step(h, before[i], sources[i][:, :, 0, c])
             for k in range(image.shape[1]):
                 logits = self.head.channel(k, h, seen[:, :, r + 2, c + 3]).to(image.dtype)  # bfloat16 would not sum to 1
-                level = _draw(logits, generator)
-                image[:, k, r, c] = level * (2 / (self.levels - 1)) - 1
+                image[:, k, r, c] = value_of(draw_level(logits, generator), self.levels)
                 seen[:, :, r + 2, c + 3] = self.hats(image[:, :, r, c])
 
 
@@ -206,10 +205,3 @@ def _gate(y: Tensor) -> Tensor:
     """Equation 3: (B, 2 width, ...) -> (B, width, ...)."""
     f, g = y.chunk(2, 1)
     return torch.tanh(f) * torch.sigmoid(g)
-
-
-def _draw(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One level for each row of logits (n, L), by inversion of the distribution function, (n,)."""
-    below = logits.softmax(-1).cumsum(-1)[:, :-1]
-    at = torch.rand(len(logits), 1, generator=generator, device=logits.device)
-    return (at >= below).sum(-1)

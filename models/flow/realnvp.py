@@ -5,14 +5,11 @@ An invertible f maps v to z ~ N(0, I): log p(v) = log N(f(v)) + log |det df/dv| 
 Affine coupling of the halves (c, x), c given:  x <- x exp(s(c)) + t(c), whose log-determinant is sum s(c)  (eq. 4-7)
     The halves are the two colours of a checkerboard, or halves of the channels after a squeeze             (section 3.4)
     After each scale half of the variables becomes part of z, the rest goes on at half the sides            (eq. 13-15)
-Likelihood: log P(k) >= E_u log p(y) - D log L, as P(k) is the integral of p(y) over the bin (Theis et al. 2015,
-    arXiv:1511.01844, section 3.1), hence `Likelihood(..., exact=False)`. The margin a lets y leave [0, 1]: rounding puts
-    that mass on the end levels, where the bound does not count it, so that it remains a bound for what is sampled.
+Likelihood: log P(k) >= E_u log p(y) - D log L, hence `Likelihood(..., exact=False)` (see `layers/dequantise.py`).
 Sampling cost: one pass of f's inverse.
 
-Its own choices: the networks s, t are residual convolutions on tiles of the map, because a picture of 8x8 is one tile and its
-couplings are then dense, several times faster on a CPU than 3x3 convolutions; instead of batch normalisation, variables are
-standardised once by the first batch's statistics.
+Its own choices: the networks s, t are residual convolutions on tiles of the map (`layers/tiles.py`); instead of batch
+normalisation, variables are standardised once by the first batch's statistics.
 """
 
 import math
@@ -23,18 +20,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from paragone.models.contract import Batch, Contender, DataSpec, Likelihood, register
+from paragone.models.layers.dequantise import LogitBins
 from paragone.models.layers.ema import WeightAverage
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
+from paragone.models.layers.tiles import TiledCoupling, scale_sizes
 
 Pairing = tuple[tuple[int, int], tuple[int, int]]
 CHECKERBOARD: Pairing = ((0, 3), (1, 2))
 """A squeeze makes four sub-pixels, 0 1 above 2 3: their diagonals are the two colours of the checkerboard."""
 CHANNELS: Pairing = ((0, 1), (2, 3))
 """Halves of the squeezed channels: upper and lower sub-pixels, of which the lower leave after the scale."""
-SMALLEST = 4
-"""Side in pixels at which no further scale is split off (section 3.6: the last scale has 4x4 variables)."""
-TILE_VALUES = 256
-"""Most values of a half that form one tile. A map of MNIST is one tile or four, at six times the steps a second of 64 values."""
 
 
 @register("realnvp", family="flow", modalities=("image",))
@@ -59,11 +54,10 @@ class RealNVP(Contender):
     longest_gradient = 1.0
     margin = 0.05  # a
     draws = 16  # of u for the likelihood
-    likelihood_seed = 0  # `log_prob` is a fixed function of x and the weights
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
-        self.shape, self.levels = spec.shape, spec.levels
+        self.bins = LogitBins(spec.levels, self.margin)
         self.dimensions = math.prod(spec.shape)  # D
         self.flow = Flow(spec.shape, width)
         self.average = WeightAverage(self.flow, self.average_decay)
@@ -76,8 +70,8 @@ class RealNVP(Contender):
         set_learning_rate(self.optimiser, rate)
         u = torch.rand(batch.x.shape, generator=self.generator, device=self.generator.device)
         if not self.flow.ready:
-            self.flow.standardise(self.to_logit(batch.x, u)[0])
-        loss = -self.log_likelihood(self.flow, batch.x, u).mean() / self.dimensions
+            self.flow.standardise(self.bins.to_logit(batch.x, u)[0])
+        loss = -self.bins.log_likelihood(self.flow, batch.x, u).mean() / self.dimensions
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         length = nn.utils.clip_grad_norm_(self.flow.parameters(), self.longest_gradient)
@@ -91,45 +85,15 @@ class RealNVP(Contender):
         return self.decode(z)
 
     def log_prob(self, x: Tensor) -> Likelihood:
-        """The bound with K draws of u, log 1/K sum_k p(y_k) - D log L: on average no looser than one draw's (Burda 2015, eq. 8)."""
-        generator = torch.Generator(x.device).manual_seed(self.likelihood_seed)
-        # The draws are shared by all items, so that an item's value does not depend on what is beside it in the batch.
-        u = torch.rand(self.draws, *self.shape, generator=generator, device=x.device, dtype=x.dtype)
-        log_p = torch.stack([self.log_likelihood(self.average.module, x, one) for one in u])  # (K, n)
-        return Likelihood(log_p.logsumexp(0) - math.log(self.draws), exact=False)
+        return self.bins.log_prob(self.average.module, x, self.draws)
 
     def encode(self, x: Tensor) -> Tensor:
-        v, _ = self.to_logit(x, torch.full_like(x, 0.5))  # the middle of each level's bin
+        v, _ = self.bins.to_logit(x, torch.full_like(x, 0.5))  # the middle of each level's bin
         z: Tensor = self.average.module(v)[0]
         return z
 
     def decode(self, z: Tensor) -> Tensor:
-        return self.from_logit(self.average.module.inverse(z)).clamp(-1, 1)
-
-    def log_likelihood(self, flow: "Flow", x: Tensor, u: Tensor) -> Tensor:
-        """log p(y) - D log L of the dequantised pictures, (B,), nats; for continuous data log p(x)."""
-        v, log_slope = self.to_logit(x, u)
-        z, log_determinant = flow(v)
-        log_normal = -0.5 * (z.square().sum(1) + self.dimensions * math.log(2 * math.pi))
-        log_p: Tensor = log_normal + log_determinant + log_slope
-        return log_p
-
-    def to_logit(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """v (B, C, H, W) of pictures x in [-1, 1], and the log of the volume ratio dv/dk (B,), or dv/dx for continuous data."""
-        if self.levels is None:
-            y, slope = (x + 1) / 2, 1 / 2
-        else:
-            y, slope = (torch.round((x + 1) * ((self.levels - 1) / 2)) + u) / self.levels, 1 / self.levels
-        inside = self.margin + (1 - 2 * self.margin) * y
-        log_slopes = math.log(slope * (1 - 2 * self.margin)) - torch.log(inside * (1 - inside))  # d logit(q) / dq = 1 / (q (1 - q))
-        return torch.logit(inside), log_slopes.flatten(1).sum(1)
-
-    def from_logit(self, v: Tensor) -> Tensor:
-        """Pictures of v: the inverse of `to_logit` with u = 1/2, so that the nearest level is the bin that y lies in."""
-        y = (torch.sigmoid(v) - self.margin) / (1 - 2 * self.margin)
-        if self.levels is None:
-            return 2 * y - 1
-        return (y * self.levels - 0.5) * (2 / (self.levels - 1)) - 1
+        return self.bins.from_logit(self.average.module.inverse(z)).clamp(-1, 1)
 
 
 class Flow(nn.Module):
@@ -207,7 +171,7 @@ class Chain(nn.Module):
 
     def __init__(self, half: tuple[int, int, int], width: int, couplings: int) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(Network(half, width) for _ in range(couplings))
+        self.networks = nn.ModuleList(TiledCoupling(half, width) for _ in range(couplings))
 
     def forward(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         log_scales = []
@@ -225,60 +189,6 @@ class Chain(nn.Module):
             s, t = network(b)
             a, b = b, (a - t) * torch.exp(-s)
         return a, b
-
-
-class Network(nn.Module):
-    """s and t of one half, given the other: each (B, *half).
-
-    The half is cut into tiles; their values are the channels of residual 3x3 convolutions over the grid of tiles, which are
-    dense layers where there is one tile. s = gain tanh(.) with a learned gain a channel (section 4.1), zero at first as t is.
-    """
-
-    blocks = 2
-
-    def __init__(self, half: tuple[int, int, int], width: int) -> None:
-        super().__init__()
-        self.size, self.tile = half, tile_side(half)
-        values = half[0] * self.tile**2
-        self.dense = half[1] == half[2] == self.tile
-        self.enter = self._layer(values, width, 1)
-        self.middle = nn.ModuleList(self._layer(width, width, 3) for _ in range(self.blocks))
-        self.leave = self._layer(width, 2 * values, 1)
-        for parameter in self.leave.parameters():
-            nn.init.zeros_(parameter)
-        self.gain = nn.Parameter(torch.ones(half[0], 1, 1))
-
-    def forward(self, c: Tensor) -> tuple[Tensor, Tensor]:
-        h = self.enter(c.flatten(1) if self.dense else F.pixel_unshuffle(c, self.tile))
-        for layer in self.middle:
-            h = h + layer(F.relu(h))
-        h = self.leave(F.relu(h))
-        h = h.unflatten(1, (2 * self.size[0], *self.size[1:])) if self.dense else F.pixel_shuffle(h, self.tile)
-        s, t = h.chunk(2, 1)
-        return self.gain * torch.tanh(s), t
-
-    def _layer(self, inputs: int, outputs: int, kernel: int) -> nn.Linear | nn.Conv2d:
-        if self.dense:
-            return nn.Linear(inputs, outputs)
-        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-
-
-def scale_sizes(shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """(C, H, W) at each scale's entry, fine to coarse: channels double and sides halve while a further squeeze is possible."""
-    channels, height, breadth = shape
-    sizes = [(channels, height, breadth)]
-    while min(height, breadth) > SMALLEST and height % 4 == 0 and breadth % 4 == 0:
-        channels, height, breadth = 2 * channels, height // 2, breadth // 2
-        sizes.append((channels, height, breadth))
-    return sizes
-
-
-def tile_side(half: tuple[int, int, int]) -> int:
-    """Side of the largest square tile that divides both sides and has at most `TILE_VALUES` values, or 1."""
-    channels, height, breadth = half
-    common = math.gcd(height, breadth)
-    sides = (side for side in range(common, 1, -1) if common % side == 0 and channels * side**2 <= TILE_VALUES)
-    return next(sides, 1)
 
 
 def squeeze(x: Tensor) -> tuple[Tensor, ...]:

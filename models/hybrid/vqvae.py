@@ -24,9 +24,11 @@ from torch import Tensor, nn
 
 from paragone.models.contract import Batch, Contender, DataSpec, NotTrained, register
 from paragone.models.layers.attention import CausalTransformer
+from paragone.models.layers.code_prior import CodePrior
 from paragone.models.layers.ema import WeightAverage
 from paragone.models.layers.muon import Muon
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
+from paragone.models.layers.quantise import Quantiser, straight_through
 
 MUON_RATE = 2e-2
 ADAM_RATE = 3e-3
@@ -36,9 +38,6 @@ COMMITMENT = 0.25
 FEWEST_CODES, MOST_CODES = 16, 512
 CODES_PER_VALUE = 4
 CODE_WIDTH = 8
-CODEBOOK_DECAY = 0.97
-DEAD_SHARE = 0.05
-"""A code is dead when its running count is below this share of the mean count."""
 AVERAGE_DECAY = 0.99
 DROPOUT = 0.05
 LONGEST_GRID_SIDE = 8
@@ -63,7 +62,7 @@ class VQVAE(Contender):
         codes = _codebook_size(spec.shape, self.grid)
         self.quantiser = Quantiser(codes, CODE_WIDTH)
         self.decoder = _Decoder(spec.shape[0], sizes, width)
-        self.prior = _Prior(self.grid[0] * self.grid[1], codes, HEADS * max(1, round(1.5 * width / HEADS)))
+        self.prior = CodePrior(self.grid[0] * self.grid[1], codes, HEADS * max(1, round(1.5 * width / HEADS)), HEADS, DEPTH)
         self.average = WeightAverage(self.prior, AVERAGE_DECAY)
         self.register_buffer("prior_steps", torch.zeros((), dtype=torch.int64))
         self.prior_steps: Tensor
@@ -121,54 +120,6 @@ class VQVAE(Contender):
             raise NotTrained("vqvae samples once its second stage, the prior, has begun")
         codes = self.average.module.sample(n, generator)
         return self.decode(codes.view(n, *self.grid)).clamp(-1, 1)
-
-
-def straight_through(z: Tensor, q: Tensor) -> Tensor:
-    """The value of q with the gradient of z."""
-    return z + (q - z).detach()
-
-
-class Quantiser(nn.Module):
-    """A codebook (K, D) that follows the running means of the vectors assigned to each code; float32 under autocast too."""
-
-    def __init__(self, codes: int, code_width: int) -> None:
-        super().__init__()
-        self.register_buffer("codebook", torch.randn(codes, code_width))
-        self.register_buffer("count", torch.zeros(codes))  # N: none used yet, so the first batch revives them all
-        self.register_buffer("total", torch.zeros(codes, code_width))  # m
-        self.codebook: Tensor
-        self.count: Tensor
-        self.total: Tensor
-
-    def nearest(self, z: Tensor) -> Tensor:
-        """Index of the nearest code of vectors (B, D, h, w), (B, h, w)."""
-        flat = z.to(self.codebook.dtype).permute(0, 2, 3, 1)
-        with torch.autocast(z.device.type, enabled=False):
-            # |z - e|^2 less |z|^2, which is the same for every code
-            return (self.codebook.square().sum(1) - 2 * flat @ self.codebook.T).argmin(-1)
-
-    def vectors(self, codes: Tensor) -> Tensor:
-        """Codes (B, h, w) -> their vectors (B, D, h, w)."""
-        return F.embedding(codes, self.codebook).permute(0, 3, 1, 2)
-
-    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        codes = self.nearest(z.detach())
-        return self.vectors(codes), codes
-
-    def follow(self, z: Tensor, codes: Tensor, generator: torch.Generator) -> Tensor:
-        """One step of the recurrence, then revival; returns the share of codes alive before revival."""
-        flat = z.to(self.total.dtype).permute(0, 2, 3, 1).flatten(0, 2)  # (B h w, D)
-        chosen = F.one_hot(codes.flatten(), len(self.codebook)).to(flat.dtype)
-        self.count.lerp_(chosen.sum(0), 1 - CODEBOOK_DECAY)
-        with torch.autocast(flat.device.type, enabled=False):
-            self.total.lerp_(chosen.T @ flat, 1 - CODEBOOK_DECAY)
-        mean_count = len(flat) / len(self.codebook)
-        dead = self.count < DEAD_SHARE * mean_count
-        drawn = torch.randint(len(flat), (len(dead),), generator=generator, device=flat.device)
-        self.count[:] = torch.where(dead, mean_count, self.count)
-        self.total[:] = torch.where(dead[:, None], mean_count * flat[drawn], self.total)
-        self.codebook[:] = self.total / self.count[:, None]
-        return 1 - dead.float().mean()
 
 
 class _Residual(nn.Module):
@@ -236,42 +187,6 @@ class _Decoder(nn.Module):
             x = F.pixel_shuffle(unfold(F.silu(x)), 2)[:, :, :height, :width]  # an odd side was rounded up
         out: Tensor = self.leave(x)
         return out
-
-
-class _Prior(nn.Module):
-    """P(k_1 .. k_T) by a causal transformer; position t predicts code t from the codes before it."""
-
-    def __init__(self, length: int, codes: int, width: int) -> None:
-        super().__init__()
-        self.length = length
-        self.start = nn.Parameter(torch.zeros(1, 1, width))
-        self.embedding = nn.Embedding(codes, width)
-        self.position = nn.Parameter(0.02 * torch.randn(length, width))
-        self.body = CausalTransformer(width, HEADS, DEPTH)
-        self.logits = nn.Linear(width, codes)
-        nn.init.normal_(self.embedding.weight, std=0.5)
-        nn.init.zeros_(self.logits.weight)
-
-    def inputs(self, codes: Tensor) -> Tensor:
-        """Codes (B, T) -> what each position is given, (B, T, width): the code before it and its place."""
-        start = self.start.expand(len(codes), -1, -1)
-        return torch.cat([start, self.embedding(codes[:, :-1])], 1) + self.position
-
-    def forward(self, codes: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Codes (B, T) -> logits (B, T, K)."""
-        out: Tensor = self.logits(self.body(self.inputs(codes), keep))
-        return out
-
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """Codes (n, T), one position at a time."""
-        cache = self.body.cache(n, self.length)
-        codes = torch.empty(n, self.length, dtype=torch.int64, device=self.start.device)
-        x = self.start.expand(n, -1, -1)
-        for t in range(self.length):
-            logits = self.logits(self.body.step(x + self.position[t], cache))[:, 0]
-            codes[:, t] = torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
-            x = self.embedding(codes[:, t : t + 1])
-        return codes
 
 
 def _optimisers(parts: list[nn.Module], muon_rate: float, adam_rate: float) -> list[tuple[torch.optim.Optimizer, float]]:

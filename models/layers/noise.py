@@ -64,6 +64,10 @@ class NoiseSchedule(nn.Module):
         """SNR_t = a_t^2 / s_t^2; infinite at t = 0."""
         return (self.a[t] / self.s[t]) ** 2
 
+    def log_ratio(self) -> Tensor:
+        """log(a_t / s_t) of all times, (T + 1,): half the log of SNR_t, which falls with t; infinite at t = 0."""
+        return self.a.log() - self.s.log()
+
     def add_noise(self, x: Tensor, e: Tensor, t: Tensor) -> Tensor:
         """A draw of q(x_t | x), given its noise e (Ho eq. 4)."""
         a, s = self.at(t, x)

@@ -9,8 +9,8 @@ from PIL import Image
 from paragone.bench.data import DataError, embedded
 from paragone.bench.data.dataset import to_levels, to_unit
 from paragone.bench.metrics.frechet import frechet_distance, statistics
-from paragone.bench.metrics.panel import QualityPanel
-from paragone.bench.metrics.references import REFERENCES, gaussian_mixture, held_out_real, independent_pixels, train_copies
+from paragone.bench.metrics.image_panel import ImagePanel
+from paragone.bench.metrics.references import gaussian_mixture, independent_pixels, train_copies
 from paragone.bench.outside import judging
 from paragone.bench.outside.judging import equal_sized, judge_sets
 from paragone.bench.outside.ranking import Estimate, compared, ranks
@@ -54,7 +54,7 @@ def refused(path, dataset, *words):
 
 
 def test_pictures_levels_and_any_layout_are_read_as_the_same_levels(tmp_path, digits):
-    levels = digits.validation.levels[:60]
+    levels = digits.validation.items[:60]
     pictures = as_pictures(levels)
     paths = [
         write_pngs(tmp_path / "grey", levels),
@@ -85,7 +85,7 @@ def test_every_level_survives_its_picture_and_between_them_the_nearest_is_taken(
 
 def test_levels_saved_as_pictures_are_pictures_and_the_answer_says_so(tmp_path, digits):
     (tmp_path / "dark").mkdir()
-    for place, image in enumerate(digits.test.levels[:50, 0]):
+    for place, image in enumerate(digits.test.items[:50, 0]):
         Image.fromarray(image).save(tmp_path / "dark" / f"{place}.png")
     (one,) = read_sets([tmp_path / "dark"], digits)
     assert one.levels.max() == 1
@@ -125,9 +125,9 @@ def test_paths_that_cannot_be_judged(tmp_path, digits):
     refused(tmp_path / "text.txt", digits, "is text", "digits is image data", "not among the embedded datasets yet")
     (tmp_path / "bytes.bin").write_bytes(b"\xff\x00\xfe")
     refused(tmp_path / "bytes.bin", digits, "neither a folder nor an npz")
-    refused(write_pngs(tmp_path / "few", digits.test.levels[:9]), digits, "holds 9 images", "Add 41 more")
+    refused(write_pngs(tmp_path / "few", digits.test.items[:9]), digits, "holds 9 images", "Add 41 more")
     refused(tmp_path / "few" / "0001.png", digits, "single picture")
-    np.save(tmp_path / "one.npy", digits.test.levels)
+    np.save(tmp_path / "one.npy", digits.test.items)
     refused(tmp_path / "one.npy", digits, "single npy array", "numpy.savez")
     big = tmp_path / "big"
     big.mkdir()
@@ -142,12 +142,12 @@ def test_paths_that_cannot_be_judged(tmp_path, digits):
 
 
 def test_larger_sets_are_drawn_without_replacement_and_equal_sets_stay_equal(digits):
-    large = [SampleSet(name, Path(name), digits.train.levels, "") for name in "ab"]
-    small = SampleSet("c", Path("c"), digits.test.levels, "")
+    large = [SampleSet(name, Path(name), digits.train.items, "") for name in "ab"]
+    small = SampleSet("c", Path("c"), digits.test.items, "")
     drawn, (note,) = equal_sized([*large, small])
     assert [len(one) for one in drawn] == [360, 360, 360]
     assert np.array_equal(drawn[0].levels, drawn[1].levels)
-    copies = np.unique(digits.train.levels, axis=0)
+    copies = np.unique(digits.train.items, axis=0)
     assert len(copies) == len(digits.train)  # so that a draw with replacement would show
     assert len(np.unique(drawn[0].levels, axis=0)) == 360
     assert "360" in note
@@ -216,7 +216,7 @@ def test_the_same_set_twice_ties_and_order_is_kept():
 @pytest.fixture(scope="module")
 def judged(digits):
     draw = np.random.default_rng(0).permutation(len(digits.validation))
-    halves = [digits.validation.levels[np.sort(part)] for part in np.array_split(draw, 2)]
+    halves = [digits.validation.items[np.sort(part)] for part in np.array_split(draw, 2)]
     noisy = to_unit(train_copies(digits, 180, 5), TOP + 1)
     noisy = to_levels(noisy + np.random.default_rng(1).normal(0.0, 0.05, noisy.shape), TOP + 1)
     mixture = gaussian_mixture(digits, 180, 7)
@@ -253,8 +253,8 @@ def test_noise_is_last_halves_of_real_data_share_ranks_and_twins_tie(judged):
 
 def test_references_stand_last_and_compete_with_nobody(judged):
     names = [row.name for row in judged.rows]
-    assert sorted(names[-len(REFERENCES) :]) == sorted(REFERENCES)
-    assert all(row.rank is None and row.reference for row in judged.rows[-len(REFERENCES) :])
+    assert sorted(names[-len(judging.NAMES) :]) == sorted(judging.NAMES)
+    assert all(row.rank is None and row.reference for row in judged.rows[-len(judging.NAMES) :])
     assert row(judged, "train copies").gate.memorised
     assert not row(judged, "held-out real").gate.memorised
     assert judged.n == 180
@@ -262,7 +262,7 @@ def test_references_stand_last_and_compete_with_nobody(judged):
 
 def test_numbers_are_the_panels(judged, digits):
     one = row(judged, "mixture")
-    panel = QualityPanel(digits).measure(one.levels, "default", 0, full=True)
+    panel = ImagePanel(digits).measure(one.levels, "default", 0, full=True)
     assert {m.metric: m.value for m in one.record.measurements} == {m.metric: m.value for m in panel}
     assert judged.metrics == tuple(m.metric for m in panel)
 
@@ -276,8 +276,8 @@ def test_intervals_surround_their_values(judged):
 
 
 def test_the_reference_itself_as_samples_has_no_fid_and_no_rank(digits, monkeypatch):
-    monkeypatch.setattr(judging, "REFERENCES", {"held-out real": held_out_real})
-    found = judge_sets([SampleSet("test", Path("test"), digits.test.levels, "given")], digits)
+    monkeypatch.setattr(judging, "NAMES", ("held-out real",))
+    found = judge_sets([SampleSet("test", Path("test"), digits.test.items, "given")], digits)
     (one,) = found.sets
     assert one.measurement("fid").value is None
     assert one.rank is None

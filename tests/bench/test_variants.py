@@ -3,9 +3,10 @@
 import pytest
 
 from paragone.bench.errors import UsageError
+from paragone.bench.metrics.modalities import MODALITIES
 from paragone.bench.owed import owed
 from paragone.bench.plan import Options, make_plan
-from paragone.bench.suite import REFERENCES, check_suite, load_suite
+from paragone.bench.suite import check_suite, load_suite
 from paragone.bench.variants import learning_rate_factor, learning_rate_variant
 
 SWEEP = {
@@ -45,12 +46,12 @@ def test_other_names_are_refused(name):
 
 def test_every_contender_once_a_factor_and_references_once_a_seed():
     cells = check_suite(SWEEP, "x").cells()
-    assert len({cell.id for cell in cells}) == len(cells) == 2 * (2 * 3 + len(REFERENCES))
+    assert len({cell.id for cell in cells}) == len(cells) == 2 * (2 * 3 + len(MODALITIES["image"].references))
     for name in ("vae", "dcgan"):
         for seed in range(2):
             found = {c.variant for c in cells if (c.contender, c.seed) == (name, seed)}
             assert found == {"lr0.5", "lr1", "lr2"}
-    assert {c.variant for c in cells if c.contender in REFERENCES} == {""}
+    assert {c.variant for c in cells if c.contender in MODALITIES["image"].references} == {""}
 
 
 def test_factors_are_shuffled_with_the_contenders_seeds_outermost():

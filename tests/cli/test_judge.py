@@ -17,7 +17,7 @@ from tests.cli.conftest import bench
 def samples(tmp_path_factory):
     """Held-out digits as PNGs, as levels and as 0..255; copies of training digits, and noise."""
     folder, digits = tmp_path_factory.mktemp("samples"), embedded("digits")
-    levels = digits.validation.levels
+    levels = digits.validation.items
     pictures = np.rint(levels * (255 / 16)).astype(np.uint8)
     (folder / "pngs").mkdir()
     for place, image in enumerate(pictures[:, 0]):

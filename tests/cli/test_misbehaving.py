@@ -4,9 +4,11 @@ import hashlib
 
 import pytest
 
+from paragone.bench.metrics.modalities import MODALITIES
 from paragone.bench.records import read_manifest, read_records
-from paragone.bench.suite import REFERENCES
 from tests.cli.conftest import CONTENDERS, bench
+
+REFERENCES = MODALITIES["image"].references
 
 EXPECTED = {
     "good": ("ok", None, None),

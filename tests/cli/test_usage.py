@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import run_bench
-from paragone.bench.suite import REFERENCES
+from paragone.bench.metrics.modalities import MODALITIES
 from tests.cli.conftest import CONTENDERS, ROOT, bench
+
+REFERENCES = MODALITIES["image"].references
 
 
 @pytest.fixture

@@ -104,3 +104,21 @@ def test_failed_cells_derive_nothing():
     found = derived(records)
     assert ("ddpm", 0, "", "latency_steps_exponent") in found
     assert ("ddpm", 1, "", "latency_steps_exponent") not in found
+
+
+def test_slopes_over_guidance_are_those_planted():
+    """Accuracy rises by .1 and coverage falls by .2 a unit of log w; w = 0, which has no logarithm, is left out."""
+    plans = {"ddpm": planned("ddpm", samplers={f"cfg-{w}": Way(5.0, 1.0, 50) for w in (0, 1, 3, 7)})}
+    _, records = make_run(seeds=1, contenders=plans, failures=[])
+    own = next(r for r in records if r.cell.contender == "ddpm")
+    planted = [
+        Measurement(metric=metric, value=0.5 + slope * np.log(w) if w else 0.0, unit="share", source="planted", sampler=f"cfg-{w}")
+        for metric, slope in (("class_accuracy", 0.1), ("class_coverage", -0.2))
+        for w in (0, 1, 3, 7)
+    ]
+    found = derived([own.model_copy(update={"measurements": (*own.measurements, *planted)})])
+    for sampler in ("cfg-1", "cfg-3", "cfg-7"):
+        assert found["ddpm", 0, sampler, "class_accuracy_guidance_slope"].value == pytest.approx(0.1)
+        assert found["ddpm", 0, sampler, "coverage_guidance_slope"].value == pytest.approx(-0.2)
+    assert ("ddpm", 0, "cfg-0", "coverage_guidance_slope") not in found
+    assert not [key for key in derived(records) if key[3].endswith("guidance_slope")]

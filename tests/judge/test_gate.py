@@ -62,19 +62,19 @@ def test_the_ratio_is_held_against_held_out_reals_own_and_not_against_one():
 def measured():
     """The three measures of a set of digits."""
     digits = embedded("digits")
-    train, test = NearestImages(digits.train.levels), NearestImages(digits.test.levels)
+    train, test = NearestImages(digits.train.items), NearestImages(digits.test.items)
 
     def measure(levels):
         to_train = train.distances(levels, 2)
         ratio = nearest_train_ratio(to_train, test.distances(levels, 1))
-        return copied_share(levels, digits.train.levels), near_copy_share(to_train), ratio
+        return copied_share(levels, digits.train.items), near_copy_share(to_train), ratio
 
     return digits, measure
 
 
 def altered(digits):
     """Sets of digits by name: disguised copies and honest ones."""
-    rng, copies, held_out = np.random.default_rng(0), train_copies(digits, 360, 1), digits.validation.levels
+    rng, copies, held_out = np.random.default_rng(0), train_copies(digits, 360, 1), digits.validation.items
     noisy = to_levels(to_unit(copies, 17) + rng.normal(0, 0.1, copies.shape), 17)
     shifted = np.pad(copies, ((0, 0), (0, 0), (0, 0), (0, 1)), mode="edge")[..., 1:]
     blurred = np.where(np.arange(360)[:, None, None, None] % 2 == 0, held_out, real_blurred(digits, 360, 0))
@@ -86,7 +86,7 @@ def altered(digits):
 
 def test_disguised_copies_of_digits_are_flagged_and_honest_sets_are_not(measured):
     digits, measure = measured
-    floor = measure(digits.validation.levels)
+    floor = measure(digits.validation.items)
     for name, (levels, memorised) in altered(digits).items():
         found = answer(measure(levels), floor)
         assert found.memorised == memorised, f"{name}: {found.reason}"
@@ -96,6 +96,6 @@ def test_noise_of_a_fifth_is_seen_by_the_third_rule_alone(measured):
     digits, measure = measured
     rng, copies = np.random.default_rng(0), train_copies(digits, 360, 1)
     values = measure(to_levels(to_unit(copies, 17) + rng.normal(0, 0.2, copies.shape), 17))
-    floor = measure(digits.validation.levels)
+    floor = measure(digits.validation.items)
     assert "the nearest training item" in answer(values, floor).reason
     assert not answer((*values[:2], floor[2]), floor).memorised

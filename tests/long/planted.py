@@ -65,7 +65,7 @@ class Planted(Contender):
         return np.where(noisy[:, None, None, None], rng.uniform(-1, 1, x.shape), x)
 
     def pool(self) -> np.ndarray:
-        return to_unit(getattr(digits(), self.split).levels, digits().level_count)
+        return to_unit(getattr(digits(), self.split).items, digits().level_count)
 
 
 @register("planted-real", **IMAGE)

@@ -24,7 +24,7 @@ def clusters() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def trained() -> tuple[Autoencoder, torch.Tensor]:
     data = digits()
-    x = torch.from_numpy(data.train.levels / 8.0 - 1).float()
+    x = torch.from_numpy(data.train.items / 8.0 - 1).float()
     torch.manual_seed(0)
     model = Autoencoder(data.spec, width=24)
     model.generator = torch.Generator().manual_seed(1)

@@ -191,7 +191,7 @@ def test_learns_digits():
     """500 updates bring its features four times nearer to the real ones than independent pixels are (Frechet distance)."""
     data = digits()
     encoder = load_encoder(data)
-    x = torch.from_numpy(data.train.levels).float().reshape(-1, 1, 8, 8) / 8 - 1
+    x = torch.from_numpy(data.train.items).float().reshape(-1, 1, 8, 8) / 8 - 1
     model, order = build(width=24), torch.Generator().manual_seed(0)
     for k in range(500):
         model.update(Batch(x[torch.randperm(len(x), generator=order)[: model.batch_size]]), k / 500)

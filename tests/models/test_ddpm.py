@@ -9,10 +9,12 @@ from paragone.bench.data import embedded
 from paragone.bench.data.dataset import to_unit
 from paragone.bench.metrics.encoder import load_encoder
 from paragone.models import Batch, DataSpec
-from paragone.models.diffusion.ddpm import DDPM, _log_normal_mass, ancestral, ddim, variational_bound
+from paragone.models.diffusion.ddpm import DDPM
+from paragone.models.layers.denoising import ancestral, ddim
 from paragone.models.layers.embeddings import sinusoidal
 from paragone.models.layers.noise import NoiseSchedule, cosine_alpha_bar, linear_alpha_bar, stratified_times
 from paragone.models.layers.unet import UNet
+from paragone.models.layers.variational import _log_normal_mass, variational_bound
 
 SCHEDULES = {"cosine": NoiseSchedule(cosine_alpha_bar()), "linear": NoiseSchedule(linear_alpha_bar())}
 COSINE = SCHEDULES["cosine"]
@@ -243,7 +245,7 @@ def test_it_learns_digits():
     """After 80 steps: a fourth of independent pixels' squared distance of mean features, and fewer nats than uniform levels."""
     data = embedded("digits")
     encoder = load_encoder(data)
-    real = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    real = torch.from_numpy(to_unit(data.train.items, data.level_count))
     torch.manual_seed(0)
     model = DDPM(DataSpec("image", (1, 8, 8), levels=17), width=20)
     order, steps = seeded(1), 80
@@ -253,7 +255,7 @@ def test_it_learns_digits():
     with torch.no_grad():
         centre = encoder.features(real).mean(0)
         made, hopeless = (encoder.features(x).mean(0) for x in (model.sample(200, seeded(2), sampler="ddim-10"), shuffled))
-        held_out = torch.from_numpy(to_unit(data.validation.levels, data.level_count))[:64]
+        held_out = torch.from_numpy(to_unit(data.validation.items, data.level_count))[:64]
         nats = -model.log_prob(held_out).log_prob.mean() / 64
     assert (made - centre).square().sum() < (hopeless - centre).square().sum() / 4
     assert nats < 0.9 * math.log(17)

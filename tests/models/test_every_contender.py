@@ -260,7 +260,7 @@ def test_looking_does_not_disturb_training(name, spec):
 def test_real_digits_are_learnt_by_a_copy_of_its_class_alone(name):
     """Usable without the harness: a plain loop over real digits runs, and a deep copy of the contender samples the same."""
     data = embedded("digits")
-    x = torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    x = torch.from_numpy(to_unit(data.train.items, data.level_count))
     contender = build(name, data.spec)
     for k in range(4):
         contender.update(Batch(x[k * 32 : (k + 1) * 32]), k / 4)

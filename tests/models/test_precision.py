@@ -6,9 +6,10 @@ import torch
 from paragone.bench.precision import precision
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec, registered
-from tests.models.test_every_contender import CONTENDERS, build, images, prepared, quick_samplers, sample
+from tests.models.test_every_contender import SPECS, build, items, prepared, quick_samplers, sample, serving
 
-DIGITS = DataSpec("image", (1, 8, 8), levels=17)
+CONTENDERS = serving("image")
+DIGITS = SPECS["digits"]
 LARGE = {"mnist": DataSpec("image", (1, 28, 28), levels=256), "colour": DataSpec("image", (3, 32, 32), levels=256)}
 PARAMETERS = 2_000_000
 ALLOWED = [name for name in CONTENDERS if registered()[name].autocast]
@@ -21,7 +22,7 @@ def updated(contender, spec, steps=2, batch=4, numbers=FLOAT32):
     logs = {}
     for k in range(steps):
         with numbers.scope():
-            logs = contender.train().update(Batch(images(spec, batch, seed=k)), (k + 0.5) / steps)
+            logs = contender.train().update(Batch(items(spec, batch, seed=k)), (k + 0.5) / steps)
     return logs
 
 

@@ -160,7 +160,7 @@ def test_it_learns_real_digits():
     """A short training gives held-out digits more likely than under independent pixels, and samples whose covariance is off
     by at most 0.6 times as much as that of independent pixels."""
     data = embedded("digits")
-    train, held_out = (torch.from_numpy(to_unit(part.levels, 17)) for part in (data.train, data.validation))
+    train, held_out = (torch.from_numpy(to_unit(part.items, 17)) for part in (data.train, data.validation))
     shares = torch.stack([(train == k / 8 - 1).float().mean(0) for k in range(17)]) * 0.99 + 0.01 / 17
     independent = sum(-(shares[k].log2() * (held_out == k / 8 - 1)).sum(dim=(1, 2, 3)) for k in range(17)).mean() / 64
     torch.manual_seed(0)

@@ -197,7 +197,7 @@ def test_any_number_of_levels_is_asked_for() -> None:
 def test_it_learns_real_digits() -> None:
     """After 300 steps: far fewer nats than independent pixels, and samples whose pixels vary together as the data's do."""
     data = digits()
-    train_x, held_out = (torch.from_numpy(p.levels / 8.0 - 1).float() for p in (data.train, data.validation))
+    train_x, held_out = (torch.from_numpy(p.items / 8.0 - 1).float() for p in (data.train, data.validation))
     torch.manual_seed(0)
     model = VAE(data.spec, width=24)
     train(model, train_x, 300)

@@ -6,7 +6,9 @@ import torch
 from paragone.bench.data.digits import digits
 from paragone.models import Batch, DataSpec, NotTrained
 from paragone.models.hybrid import vqvae
-from paragone.models.hybrid.vqvae import VQVAE, Quantiser, straight_through
+from paragone.models.hybrid.vqvae import VQVAE
+from paragone.models.layers import quantise
+from paragone.models.layers.quantise import Quantiser, straight_through
 
 DIGITS = DataSpec("image", (1, 8, 8), levels=17)
 CODES = VQVAE(DIGITS, 8).quantiser.codebook.shape[0]
@@ -61,7 +63,7 @@ def test_reconstruction_trains_the_encoder_through_the_codes():
 
 def test_codebook_equals_its_recurrence():
     """Appendix A.1 of the paper, code by code in plain loops, over three steps with every code in use."""
-    quantiser, decay = settled_quantiser(), vqvae.CODEBOOK_DECAY
+    quantiser, decay = settled_quantiser(), quantise.CODEBOOK_DECAY
     count, total = [100.0] * 5, [100.0 * e for e in quantiser.codebook.clone()]
     for step in range(3):
         z = torch.randn(6, 3, 2, 2, generator=generator(step), dtype=torch.float64)
@@ -167,8 +169,8 @@ def test_code_grids_are_small_for_every_side(side, grid):
 def test_learns_digits():
     """After 300 updates codes halve the error of the mean image, and the prior beats frequencies by position."""
     data = digits()
-    train = torch.from_numpy(data.train.levels).float() / 8 - 1
-    held_out = torch.from_numpy(data.validation.levels).float() / 8 - 1
+    train = torch.from_numpy(data.train.items).float() / 8 - 1
+    held_out = torch.from_numpy(data.validation.items).float() / 8 - 1
     torch.manual_seed(0)
     model = VQVAE(DIGITS, 24)
     for i in range(300):

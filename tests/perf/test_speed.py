@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def digits():
     data = embedded("digits")
-    return data.spec, torch.from_numpy(to_unit(data.train.levels, data.level_count))
+    return data.spec, torch.from_numpy(to_unit(data.train.items, data.level_count))
 
 
 def build(name, spec):

@@ -39,7 +39,7 @@ def test_shapes(save, pictures, shape, expected):
     assert data.name == "data"
     assert data.spec.shape == expected
     known = {image.tobytes() for image in x.reshape(200, *shape[:2], -1).transpose(0, 3, 1, 2)}
-    assert all(image.tobytes() in known for image in data.test.levels)
+    assert all(image.tobytes() in known for image in data.test.items)
 
 
 def test_the_only_array_may_have_any_name_and_labels_may_be_words(save, pictures):
@@ -53,7 +53,7 @@ def test_labels_stay_with_their_images(save, pictures):
     data = load(save(x=x, y=y, more=np.zeros(3)))
     label = {image.tobytes(): k for image, k in zip(x, y, strict=True)}
     for part in (data.train, data.validation, data.test):
-        assert [label[image.tobytes()] for image in part.levels] == part.labels.tolist()
+        assert [label[image.tobytes()] for image in part.items] == part.labels.tolist()
 
 
 def test_pickles_are_never_loaded(save, pictures, tmp_path):

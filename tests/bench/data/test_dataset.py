@@ -18,7 +18,7 @@ PARTS = ("train", "validation", "test")
 def test_splits_have_the_announced_sizes_and_share_no_image(name, sizes):
     data = load(name)
     assert tuple(len(getattr(data, part)) for part in PARTS) == sizes
-    kinds = [{image.tobytes() for image in getattr(data, part).levels} for part in PARTS]
+    kinds = [{image.tobytes() for image in getattr(data, part).items} for part in PARTS]
     assert sum(map(len, kinds)) == len(set.union(*kinds))
     shares = [np.bincount(getattr(data, part).labels) / len(getattr(data, part)) for part in PARTS]
     assert np.abs(np.diff(shares, axis=0)).max() < 0.005
@@ -28,9 +28,9 @@ def test_splits_have_the_announced_sizes_and_share_no_image(name, sizes):
 @settings(max_examples=30, deadline=None)
 def test_any_pixel_changes_the_hash(part, index, row, column):
     split = getattr(DIGITS, part)
-    levels = split.levels.copy()
+    levels = split.items.copy()
     levels[index, 0, row, column] ^= 1
-    assert replace(DIGITS, **{part: replace(split, levels=levels)}).hash != DIGITS.hash
+    assert replace(DIGITS, **{part: replace(split, items=levels)}).hash != DIGITS.hash
 
 
 def test_labels_levels_and_split_change_the_hash_and_the_name_does_not():

@@ -15,7 +15,7 @@ from paragone.bench.errors import UsageError
 
 
 def everything(data):
-    return np.concatenate([part.levels for part in (data.train, data.validation, data.test)])
+    return np.concatenate([part.items for part in (data.train, data.validation, data.test)])
 
 
 def refused(path, *words):

@@ -41,7 +41,7 @@ def test_equal_pictures_never_straddle_train_and_test():
     different = draws.integers(0, 256, (120, 8, 8, 1)).astype(np.uint8)
     pictures = different[np.r_[np.arange(120), draws.integers(0, 120, 180)]]
     data = make_dataset("twins", pictures, [str(i % 3) for i in range(300)], "test")
-    kinds = [{image.tobytes() for image in part.levels} for part in (data.train, data.validation, data.test)]
+    kinds = [{image.tobytes() for image in part.items} for part in (data.train, data.validation, data.test)]
     assert sum(map(len, kinds)) == len(set.union(*kinds)) == 120
     sizes = [len(part) for part in (data.train, data.validation, data.test)]
     assert np.abs(np.array(sizes) - [180, 60, 60]).max() <= 3  # one item a class

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from paragone.bench.data import embedded
-from paragone.bench.metrics.panel import QualityPanel
+from paragone.bench.metrics.image_panel import ImagePanel
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def digits():
 
 @pytest.fixture(scope="session")
 def panel(digits):
-    return QualityPanel(digits)
+    return ImagePanel(digits)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from paragone.bench.data import embedded
-from paragone.bench.data.dataset import Dataset, Split, to_unit
+from paragone.bench.data.dataset import ImageDataset, Split, to_unit
 from paragone.bench.metrics import encoder
 from paragone.bench.metrics.encoder import Encoder, kinds, load_encoder, prepare_encoders, stride_for, train_encoder
 
@@ -24,7 +24,7 @@ def quick(tmp_path, monkeypatch):
 def dataset(shape=(1, 8, 8), labels=True):
     draws = np.random.default_rng(0)
     split = Split(draws.integers(0, 256, (40, *shape)).astype(np.uint8), np.arange(40) % 4 if labels else None)
-    return Dataset("random", split, split, split, level_count=256, source="test")
+    return ImageDataset("random", split, split, split, level_count=256, source="test")
 
 
 def equal(one, two):
@@ -35,7 +35,7 @@ def equal(one, two):
 def test_shipped_weights_classify_unseen_images(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data = embedded(name)
-    scores = load_encoder(data)(torch.from_numpy(to_unit(data.test.levels, data.level_count)))
+    scores = load_encoder(data)(torch.from_numpy(to_unit(data.test.items, data.level_count)))
     assert np.mean(scores.argmax(1).numpy() == data.test.labels) >= 0.97
     assert not list(tmp_path.iterdir()), "shipped weights need no cache"
 
@@ -44,7 +44,7 @@ def test_shipped_weights_classify_unseen_images(name, tmp_path, monkeypatch):
 def test_shipped_second_weights_tell_how_unseen_images_are_turned(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     data = embedded(name)
-    images = torch.from_numpy(to_unit(data.test.levels, data.level_count))
+    images = torch.from_numpy(to_unit(data.test.items, data.level_count))
     turned = torch.cat([images.rot90(k, (2, 3)) for k in range(4)])
     right = load_encoder(data, "self-supervised")(turned)[:, :4].argmax(1) == torch.arange(4).repeat_interleave(len(images))
     assert right.double().mean() >= 0.93
@@ -75,7 +75,7 @@ def test_both_are_prepared_ahead(quick, monkeypatch):
 @pytest.mark.parametrize(("shape", "labels"), [((1, 8, 8), True), ((3, 16, 32), False), ((3, 64, 64), False)])
 def test_trains_on_every_size_with_and_without_labels(quick, shape, labels):
     data = dataset(shape, labels)
-    features = load_encoder(data).features(torch.from_numpy(to_unit(data.test.levels, 256)))
+    features = load_encoder(data).features(torch.from_numpy(to_unit(data.test.items, 256)))
     assert features.shape == (40, 64)
 
 

@@ -31,12 +31,12 @@ class Images(TorchDataset):
 def test_calculate_metrics_takes_the_registered_extractor(digits):
     name = register_extractor(digits)
     found = torch_fidelity.calculate_metrics(
-        input1=Images(digits.validation.levels), input2=Images(digits.test.levels), feature_extractor=name, fid=True, prc=True,
+        input1=Images(digits.validation.items), input2=Images(digits.test.items), feature_extractor=name, fid=True, prc=True,
         isc=True, isc_splits=1, prc_neighborhood=3, cuda=False, save_cpu_ram=True, verbose=False, cache=False,
     )  # fmt: skip
     extractor = load_extractor(digits)
-    held_out = extract(extractor, digits.validation.levels)
-    one, two = held_out.values, extract(extractor, digits.test.levels).values
+    held_out = extract(extractor, digits.validation.items)
+    one, two = held_out.values, extract(extractor, digits.test.items).values
     assert found["frechet_inception_distance"] == pytest.approx(frechet_distance(statistics(one), statistics(two)), rel=1e-3)
     assert (found["precision"], found["recall"]) == pytest.approx(RealBalls(two).measure(one)[:2], abs=0.01)
     p = softmax(held_out.scores, axis=1)
@@ -45,7 +45,7 @@ def test_calculate_metrics_takes_the_registered_extractor(digits):
 
 
 def test_features_are_the_encoders_and_do_not_hang_on_the_batch(digits):
-    levels = digits.test.levels
+    levels = digits.test.items
     found = extract(load_extractor(digits), levels)
     encoder, images = load_encoder(digits), torch.from_numpy(to_unit(levels, 17))
     assert found.values.shape == (360, 64)
@@ -59,7 +59,7 @@ def test_registering_twice_is_no_error_and_names_the_data(digits):
 
 
 def test_the_second_extractor_has_features_of_its_own(digits):
-    first, second = (extract(load_extractor(digits, kind), digits.test.levels) for kind in kinds(digits))
+    first, second = (extract(load_extractor(digits, kind), digits.test.items) for kind in kinds(digits))
     assert first.values.shape == second.values.shape == (360, 64)
     assert not np.allclose(first.values, second.values)
 

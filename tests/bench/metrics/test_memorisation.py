@@ -16,7 +16,7 @@ def near_share(train, levels):
 
 @pytest.fixture(scope="module")
 def train_images(digits):
-    return NearestImages(digits.train.levels)
+    return NearestImages(digits.train.items)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def near(train_images):
 
 @pytest.fixture(scope="module")
 def train_ratio(digits, train_images):
-    test_images = NearestImages(digits.test.levels)
+    test_images = NearestImages(digits.test.items)
     return lambda levels: nearest_train_ratio(train_images.distances(levels, 2), test_images.distances(levels, 1))
 
 
@@ -36,21 +36,21 @@ def mixture(digits):
 
 
 def test_held_out_real_and_a_mixture_are_no_copies(digits, near, mixture):
-    for levels in (digits.validation.levels, digits.test.levels, mixture):
-        assert copied_share(levels, digits.train.levels) == 0.0
+    for levels in (digits.validation.items, digits.test.items, mixture):
+        assert copied_share(levels, digits.train.items) == 0.0
         assert near(levels) < 0.01
 
 
 def test_half_copies_are_half(digits, near, mixture):
     levels = np.concatenate([train_copies(digits, 300, 1), mixture])
-    assert copied_share(levels, digits.train.levels) == pytest.approx(0.5)
+    assert copied_share(levels, digits.train.items) == pytest.approx(0.5)
     assert near(levels) == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_little_noise_hides_a_copy_from_the_one_and_not_from_the_other(digits, near, rng):
     copies = train_copies(digits, 300, 1)
     noisy = np.clip(np.rint(copies + rng.normal(0, 0.05 * 16, copies.shape)), 0, 16).astype(np.uint8)
-    assert copied_share(noisy, digits.train.levels) < 0.01
+    assert copied_share(noisy, digits.train.items) < 0.01
     assert near(noisy) == pytest.approx(0.6, abs=0.15)
 
 
@@ -58,7 +58,7 @@ def test_copies_under_noise_or_a_shift_lie_nearer_to_training_data_than_any_hone
     copies = train_copies(digits, 300, 1)
     noisy = to_levels(to_unit(copies, 17) + rng.normal(0, 0.1, copies.shape), 17)
     shifted = np.pad(copies, ((0, 0), (0, 0), (1, 0), (0, 0)), mode="edge")[:, :, :-1]
-    held_out = digits.validation.levels
+    held_out = digits.validation.items
     half_blurred = np.concatenate([held_out[::2], real_blurred(digits, 360, 0)[1::2]])
     floor = train_ratio(held_out)
     assert train_ratio(copies) == 0.0
@@ -70,10 +70,10 @@ def test_copies_under_noise_or_a_shift_lie_nearer_to_training_data_than_any_hone
 
 def test_a_subset_of_equal_size_would_hide_the_copies(digits, rng):
     """Why the ratio takes the whole training split: two of three sources are not in a third of it."""
-    subset, test = NearestImages(digits.train.levels[rng.permutation(1077)[:360]]), NearestImages(digits.test.levels)
+    subset, test = NearestImages(digits.train.items[rng.permutation(1077)[:360]]), NearestImages(digits.test.items)
     copies, held_out = (
         nearest_train_ratio(subset.distances(levels, 1), test.distances(levels, 1))
-        for levels in (train_copies(digits, 300, 1), digits.validation.levels)
+        for levels in (train_copies(digits, 300, 1), digits.validation.items)
     )
     assert copies > 0.8 * held_out
 
@@ -110,7 +110,7 @@ def test_does_not_hang_on_blocks_and_repeated_training_images_hide_no_copy(digit
     samples = train_copies(digits, 50, 3)
     monkeypatch.setattr(memorisation, "BLOCK", 7)
     assert near(samples) == 1.0
-    assert near_share(np.concatenate([digits.train.levels] * 2), samples) == 1.0
+    assert near_share(np.concatenate([digits.train.items] * 2), samples) == 1.0
 
 
 def test_large_images_are_compared_at_half_size(rng):

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from paragone.bench.data.dataset import Dataset, Split
+from paragone.bench.data.dataset import ImageDataset, Split
 from paragone.bench.metrics import encoder
-from paragone.bench.metrics import panel as panel_module
-from paragone.bench.metrics.panel import QualityPanel
-from paragone.bench.metrics.references import REFERENCES
+from paragone.bench.metrics import image_panel as panel_module
+from paragone.bench.metrics.image_panel import ImagePanel
+from paragone.bench.metrics.modalities import MODALITIES
+from paragone.bench.metrics.references import MAKERS
 from paragone.bench.metrics.table import METRICS
 
 CURVE = ["fid", "validation_fid"]
-FULL = [name for name, metric in METRICS.items() if metric.group == "quality"]
+FULL = [name for name, metric in METRICS.items() if metric.group == "quality" and metric.data == "image"]
 
 
 def by_name(measurements):
@@ -21,11 +22,11 @@ def by_name(measurements):
 
 @pytest.fixture(scope="module")
 def rows(digits, panel):
-    return {name: by_name(panel.measure(make(digits, 400, 0), "default", 0)) for name, make in REFERENCES.items()}
+    return {name: by_name(panel.measure(MAKERS[name](digits, 400, 0), "default", 0)) for name in MODALITIES["image"].references}
 
 
 def test_full_and_curve_hold_their_metrics_once_with_unit_source_n(panel, digits):
-    levels = digits.validation.levels
+    levels = digits.validation.items
     full, curve = panel.measure(levels, "ddim-50", 3), panel.measure(levels, "ddim-50", 3, full=False)
     assert sorted(m.metric for m in full) == sorted(FULL)
     assert [m.metric for m in curve] == CURVE
@@ -62,17 +63,17 @@ def test_held_out_real_against_itself_is_empty_with_the_reason(rows):
 
 
 def test_bootstraps_are_common_to_all_sets_and_seeds(panel, digits, rows):
-    mixture = REFERENCES["gaussian mixture"](digits, 400, 0)
+    mixture = MAKERS["gaussian mixture"](digits, 400, 0)
     repeats = rows["gaussian mixture"]["fid_bootstrap"].repeats
     assert len(repeats) == 200
     assert by_name(panel.measure(mixture, "", 7))["fid_bootstrap"].repeats == repeats
-    assert by_name(QualityPanel(digits).measure(mixture, "", 0))["fid_bootstrap"].repeats == repeats
+    assert by_name(ImagePanel(digits).measure(mixture, "", 0))["fid_bootstrap"].repeats == repeats
     pairs = np.corrcoef(np.log(repeats), np.log(rows["independent pixels"]["fid_bootstrap"].repeats))
     assert pairs[0, 1] > 0.3, "what a bootstrap does to one set it does to another"
 
 
 def test_a_seed_decides_and_global_states_stay(panel, digits):
-    levels = REFERENCES["gaussian mixture"](digits, 400, 0)
+    levels = MAKERS["gaussian mixture"](digits, 400, 0)
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     first, again, other = (by_name(panel.measure(levels, "", seed)) for seed in (1, 1, 2))
     assert first == again
@@ -84,7 +85,7 @@ def test_a_seed_decides_and_global_states_stay(panel, digits):
 
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_too_few_samples_empty_some_rows_and_no_others(panel, digits, n):
-    row = by_name(panel.measure(digits.validation.levels[:n], "", 0))
+    row = by_name(panel.measure(digits.validation.items[:n], "", 0))
     assert sorted(row) == sorted(FULL)
     assert row["fid_floor"].value is None
     assert "too few" in row["fid_floor"].source
@@ -93,7 +94,7 @@ def test_too_few_samples_empty_some_rows_and_no_others(panel, digits, n):
 
 
 def test_equal_samples_are_measured(panel, digits):
-    row = by_name(panel.measure(np.repeat(digits.validation.levels[:1], 400, 0), "", 0))
+    row = by_name(panel.measure(np.repeat(digits.validation.items[:1], 400, 0), "", 0))
     assert row["fid"].value > 10
     assert row["coverage"].value < 0.2
 
@@ -102,7 +103,7 @@ def test_one_failing_metric_takes_no_other_with_it(panel, digits, monkeypatch):
     def fails(*_):
         raise np.linalg.LinAlgError("singular")
 
-    levels = REFERENCES["gaussian mixture"](digits, 400, 0)
+    levels = MAKERS["gaussian mixture"](digits, 400, 0)
     monkeypatch.setattr(panel_module, "kernel_distance", fails)
     monkeypatch.setattr(panel_module, "high_frequency_ratio", lambda *_: float("nan"))
     row = by_name(panel.measure(levels, "", 0))
@@ -129,8 +130,8 @@ def test_what_are_no_levels_is_refused(panel, levels, message):
 def test_data_without_labels_has_no_class_balance(digits, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(encoder, "STEPS", 3)
-    parts = (Split(part.levels) for part in (digits.train, digits.validation, digits.test))
-    unlabelled = QualityPanel(Dataset("unlabelled", *parts, level_count=17, source="test"))
-    row = by_name(unlabelled.measure(digits.validation.levels, "", 0))
+    parts = (Split(part.items) for part in (digits.train, digits.validation, digits.test))
+    unlabelled = ImagePanel(ImageDataset("unlabelled", *parts, level_count=17, source="test"))
+    row = by_name(unlabelled.measure(digits.validation.items, "", 0))
     assert (row["class_balance"].value, row["class_balance"].source) == (None, "the dataset has no labels")
     assert row["fid"].value is not None

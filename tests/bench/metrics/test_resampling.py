@@ -30,8 +30,8 @@ def test_many_at_once_equal_torch_fidelity_one_by_one(rng):
 
 
 def test_bootstraps_are_those_of_the_drawn_items(digits, panel, rng):
-    features = panel.features(digits.test.levels).values
-    own = statistics(panel.features(digits.validation.levels).values)
+    features = panel.features(digits.test.items).values
+    own = statistics(panel.features(digits.validation.items).values)
     counts = bootstrap_counts(digits)[:5]
     found = bootstrap_distances(own, bootstrap_gaussians(features, counts))
     drawn = [np.repeat(features, count, axis=0) for count in counts]

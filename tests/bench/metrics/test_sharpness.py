@@ -23,8 +23,8 @@ def test_waves_fall_on_their_side_of_half_the_nyquist_frequency(axis):
 
 
 def test_blur_lies_below_and_noise_above_real(digits, rng):
-    real = high_frequency_share(digits.test.levels)
-    held_out = digits.validation.levels
+    real = high_frequency_share(digits.test.items)
+    held_out = digits.validation.items
     blurred = np.rint(uniform_filter(held_out.astype(float), (0, 0, 2, 2))).astype(np.uint8)
     noisy = np.clip(np.rint(held_out + rng.normal(0, 2, held_out.shape)), 0, 16).astype(np.uint8)
     assert high_frequency_ratio(held_out, real) == pytest.approx(1.0, abs=0.05)
@@ -34,7 +34,7 @@ def test_blur_lies_below_and_noise_above_real(digits, rng):
 
 
 def test_brightness_and_blank_images_change_nothing(digits):
-    test = digits.test.levels
+    test = digits.test.items
     share = high_frequency_share(test)
     assert high_frequency_share(test + np.uint8(40)) == pytest.approx(share)
     assert high_frequency_share(np.concatenate([test, np.full_like(test, 3)])) == pytest.approx(share)

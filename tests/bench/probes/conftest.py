@@ -3,7 +3,7 @@
 import pytest
 
 from paragone.bench.data import embedded
-from paragone.bench.metrics.panel import QualityPanel
+from paragone.bench.metrics.image_panel import ImagePanel
 
 
 @pytest.fixture(scope="session")
@@ -13,4 +13,4 @@ def digits():
 
 @pytest.fixture(scope="session")
 def panel(digits):
-    return QualityPanel(digits)
+    return ImagePanel(digits)

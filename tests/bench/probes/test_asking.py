@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from paragone.bench.budget import Budget
-from paragone.bench.data.dataset import Dataset, Split
+from paragone.bench.data.dataset import ImageDataset, Split
 from paragone.bench.errors import UsageError
 from paragone.bench.metrics.table import METRICS
 from paragone.bench.probes import PROBES, REFERENCE_PROBES, Lesson, Subject, owed_by, run_probes, run_reference_probes
@@ -44,7 +44,7 @@ def test_every_answer_is_a_metric_of_the_group_and_given_once():
 
 def test_what_is_owed_follows_from_abilities_alone():
     def owes(who, *names):
-        return {metric for sampler, metric in owed_by(names or NAMES, who) if sampler == ""}
+        return {metric for sampler, metric in owed_by(names or NAMES, who, "image") if sampler == ""}
 
     known = registered()
     everybody = {"latency_pixels_exponent", *PROBES["memory"].metrics}
@@ -55,7 +55,7 @@ def test_what_is_owed_follows_from_abilities_alone():
     assert owes(known["ddpm"], "forward_process") == {"forward_end_gap", "forward_variance_gap"}
     assert owes("held-out real") == {"classifier_accuracy"}
     assert owes("held-out real", "sizes") == owes("train copies") == set()
-    assert owed_by((), Table) == []
+    assert owed_by((), Table, "image") == []
 
 
 def test_a_probe_that_raises_costs_its_own_metrics_alone(digits, panel):
@@ -82,7 +82,7 @@ def trained(name, digits, updates=6):
     torch.manual_seed(0)
     contender = registered()[name](digits.spec, 8)
     contender.generator = torch.Generator().manual_seed(0)
-    x = torch.from_numpy(digits.train.levels / np.float32(8) - np.float32(1))
+    x = torch.from_numpy(digits.train.items / np.float32(8) - np.float32(1))
     for k in range(updates):
         contender.update(Batch(x[k * 16 : k * 16 + 16]), k / updates)
     if "prepare" in contender.abilities():
@@ -104,7 +104,7 @@ def test_real_contenders_answer_the_same_twice_and_are_left_as_they_were(name, d
     after = [contender.generator.get_state(), torch.get_rng_state(), *contender.state_dict().values()]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "a probe changed what it looked at"
     assert contender.training
-    assert [("", m.metric) for m in found] == owed_by(NAMES, type(contender))
+    assert [("", m.metric) for m in found] == owed_by(NAMES, type(contender), "image")
     for measured in found:
         assert measured.sampler == ""
         reason = measured.source.partition(":")[0]
@@ -142,8 +142,8 @@ def test_the_classifier_overruns_by_no_more_than_one_update(digits):
 
 
 def test_a_classifier_needs_labels_and_a_width(digits):
-    parts = (Split(part.levels) for part in (digits.train, digits.validation, digits.test))
-    unlabelled = Dataset("digits", *parts, level_count=17, source="digits without labels")
+    parts = (Split(part.items) for part in (digits.train, digits.validation, digits.test))
+    unlabelled = ImageDataset("digits", *parts, level_count=17, source="digits without labels")
     ((measured,),) = run_reference_probes(["classifier"], "held-out real", lesson(unlabelled))
     assert (measured.value, measured.source) == (None, "the dataset has no labels")
     ((measured,),) = run_reference_probes(["classifier"], "held-out real", lesson(digits, parameters=5))

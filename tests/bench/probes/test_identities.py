@@ -56,7 +56,7 @@ def test_a_process_that_gains_variance_shows_how_much(digits):
 def test_a_process_that_ends_early_still_knows_the_data(digits):
     measured = noising(digits, end=0.8)
     a, s = np.cos(0.8 * np.pi / 2), np.sin(0.8 * np.pi / 2)
-    x = digits.train.levels.reshape(len(digits.train), -1) / 8.0 - 1.0
+    x = digits.train.items.reshape(len(digits.train), -1) / 8.0 - 1.0
     within = x.var(0).mean()  # of a pixel about its own mean
     correlation = a * np.sqrt(within) / np.sqrt(a**2 * within + s**2)
     assert measured["forward_variance_gap"].value == 0

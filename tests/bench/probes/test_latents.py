@@ -6,14 +6,14 @@ from scipy.stats import mannwhitneyu
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
-from paragone.bench.data.dataset import Dataset, Split, to_unit
+from paragone.bench.data.dataset import ImageDataset, Split, to_unit
 from paragone.bench.probes.codes import CODES, anomalies, area_under_curve
 from paragone.bench.probes.latents import LATENTS, cross_validated, nearest_distance, ratios_to_ends
 from tests.bench.probes.planted import ClassGAN, Linear, Silent, found, subject
 
 
 def rows(split):
-    return to_unit(split.levels, 17).reshape(len(split), -1).astype(np.float64)
+    return to_unit(split.items, 17).reshape(len(split), -1).astype(np.float64)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_codes_that_spare_nothing_have_no_value(digits):
 
 def bank(digits):
     """One training digit of each of nine classes."""
-    return to_unit(np.stack([digits.train.levels[digits.train.labels == k][0] for k in range(9)]), 17)
+    return to_unit(np.stack([digits.train.items[digits.train.labels == k][0] for k in range(9)]), 17)
 
 
 def test_a_class_that_z_holds_is_read_from_it_and_one_that_is_shuffled_is_not(digits, panel):
@@ -107,8 +107,8 @@ def test_lines_that_blend_pixels_leave_the_data(digits, panel):
 def test_ends_are_held_out_items_whose_original_is_not_among_the_real_ones(digits, panel):
     """A perfect copy of every item makes its own ends no nearer than held-out real is."""
     copier = subject(Linear(digits.spec, np.eye(64), np.zeros(64)), digits, panel)
-    real = panel.features(digits.test.levels).values
-    held_out = nearest_distance(panel.features(digits.validation.levels).values, real)
+    real = panel.features(digits.test.items).values
+    held_out = nearest_distance(panel.features(digits.validation.items).values, real)
     assert np.median(held_out) > 0.1
     assert found(LATENTS, copier)["interpolation_distance"].n == 150
 
@@ -121,8 +121,8 @@ def test_ratios_by_hand():
 
 
 def test_without_labels_only_distances_are_measured(digits, panel):
-    parts = (Split(part.levels) for part in (digits.train, digits.validation, digits.test))
-    unlabelled = Dataset("digits", *parts, level_count=17, source="digits without labels")
+    parts = (Split(part.items) for part in (digits.train, digits.validation, digits.test))
+    unlabelled = ImageDataset("digits", *parts, level_count=17, source="digits without labels")
     measured = found(LATENTS, subject(ClassGAN(digits.spec, bank(digits)), unlabelled, panel))
     assert measured["interpolation_distance"].value > 0
     for metric in ("interpolation_confidence", "latent_probe_accuracy"):

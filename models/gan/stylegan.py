@@ -1,0 +1,283 @@
+"""StyleGAN 2 (Karras et al. 2020, arXiv:1912.04958), sized for pictures of 8 x 8 to 64 x 64 pixels.
+
+Generator G: a mapping turns z ~ N(0, I), scaled to unit mean square, into w, and w by one affine map a layer into that layer's
+styles s (Karras et al. 2019, arXiv:1812.04948, section 2). Synthesis starts from a learned constant map; each layer l is
+    w'_ijk = s_i w_ijk                                  modulation of input channel i      (2020, eq. 1)
+    w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps)      demodulation of output channel j   (2020, eq. 3)
+    h <- leaky ReLU(w'' * h + b_l + c_l n_l)            n_l ~ N(0, 1) a pixel, c_l learned (2019, section 2)
+At each size the map is added to the picture so far, doubled, through modulated 1 x 1 weights (output skips; 2020, figure 7b).
+Style mixing: some training pictures follow one z up to a random layer and another z after it (2019, section 3.1).
+Truncation: the sampler psi-0.7 replaces w by m + psi (w - m), m the mean of w (2019, appendix B): fidelity for variety.
+As styles are affine in w, mixing and truncating styles is mixing and truncating w, and so it is done here.
+
+D is `dcgan`'s, and so are its loss, G's, and the lazy R1 (2020, section 3.1):
+    D descends  -E log S(D(x)) - E log(1 - S(D(G(z)))) + gamma / 2 E |grad_x D(x)|^2,    G descends  -E log S(D(G(z)))
+Left out: path length regularisation (2020, section 3.2), a cost of each update for smoothness of large pictures, and minibatch
+statistics, no better for `dcgan`. Doubling is a learned 4 x 4 transposed convolution, as in `dcgan`, without a filter after it.
+Sampling cost: one pass of an average of G's weights. No likelihood.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from paragone.models.contract import Batch, Contender, DataSpec, register
+from paragone.models.gan.dcgan import discriminator_loss, generator_loss
+from paragone.models.layers.adversarial import SLOPE, Discriminator, pyramid, r1_penalty
+from paragone.models.layers.ema import WeightAverage
+from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
+
+EPS = 1e-8
+GAIN = math.sqrt(2)
+"""Of each layer, so that leaky ReLU leaves unit scale."""
+TRUNCATION = {"default": 1.0, "psi-0.7": 0.7}
+"""psi of each sampler; 1 is plain sampling."""
+
+
+@register("stylegan", family="gan", modalities=("image",))
+class StyleGAN(Contender):
+    """The StyleGAN; both nets take one step an update, the discriminator first.
+
+    A latent is z followed by the noise of all layers: all that G is fed, so that a latent decodes to one picture.
+
+    Hyper-parameters, chosen by FID on the validation digits, mostly at one seed. What matters most is that the mapping learns more
+    slowly: after 700 updates at twice the rate three of three seeds gave 3.4 to 4.0, at one rate for all 47 to 57, collapsed; a
+    tenth was as safe, but worse on MNIST (9.7 for 6.0 after 822 updates). Rate 8e-3: 1.2e-2 gave 3.5 and 3.9 after 800 updates,
+    8e-3 3.3 and 3.3. Averages of decay 0.99 were worse by 0.2 to 0.4. R1 with gamma 0.15 at every 16th update was as good as
+    with 0.5 at every 8th. Mixing half of the pictures gave 6.4 and 5.4, mixing a tenth 3.3: in few updates not all pairs of styles
+    are learnt. Four layers of mapping were no better than two.
+    """
+
+    batch_size = 64
+    samplers = tuple(TRUNCATION)
+    learned_buffers = ("mean_styles",)
+    latent = 32  # dimensions of z
+    learning_rate = 8e-3  # of both nets
+    mapping_slowdown = 0.3  # of the layers from z to w (2019, appendix C: 0.01)
+    betas = (0.0, 0.99)
+    gamma = 0.15  # weight of R1
+    penalty_interval = 16  # k, updates
+    mixed_share = 0.1  # of the pictures generated in training
+    average_decay = 0.995
+
+    def __init__(self, spec: DataSpec, width: int) -> None:
+        super().__init__()
+        self.generator_net = Generator(spec.shape, self.latent, width)
+        self.discriminator = Discriminator(spec.shape, width)
+        self.average = WeightAverage(self.generator_net, self.average_decay)
+        self.register_buffer("mean_styles", torch.zeros(self.generator_net.mapping.styles.out_features))
+        self.mean_styles: Tensor
+        net = self.generator_net
+        usual, slow = [*net.synthesis.parameters(), *net.mapping.styles.parameters()], [*net.mapping.layers.parameters()]
+        self.optimisers = tuple(
+            torch.optim.Adam(groups, lr=self.learning_rate, betas=self.betas, fused=True)
+            for groups in ([{"params": [*self.discriminator.parameters()]}], [{"params": usual}, {"params": slow}])
+        )
+        self.updates = 0
+
+    def update(self, batch: Batch, progress: float) -> dict[str, Tensor | float]:
+        rate = self.learning_rate * warm_up(progress) * cosine(progress) * self.learning_rate_factor
+        for optimiser in self.optimisers:
+            set_learning_rate(optimiser, rate)
+        self.optimisers[1].param_groups[1]["lr"] = self.mapping_slowdown * rate
+        fake = self._generate(len(batch.x))
+        critic_loss, penalty = self._step_discriminator(batch.x, fake.detach())
+        loss = generator_loss(self.discriminator(fake))
+        self._step(1, loss, self.generator_net)
+        self.average.follow(self.generator_net)
+        self.updates += 1
+        return {"discriminator_loss": critic_loss, "generator_loss": loss.detach(), **penalty}
+
+    def sample(self, n: int, generator: torch.Generator, condition: Tensor | None = None, sampler: str | None = None) -> Tensor:
+        psi = TRUNCATION[self.choose_sampler(sampler)]
+        return self.decode_truncated(self.draw_latents(n, generator), psi)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decode_truncated(z, 1.0)
+
+    def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
+        size = self.latent + sum(self.generator_net.synthesis.noise_sizes)
+        return torch.randn(n, size, generator=generator, device=generator.device)
+
+    def decode_truncated(self, latents: Tensor, psi: float) -> Tensor:
+        """Pictures of latents (n, ...) whose w is drawn towards its mean: psi = 1 leaves it, psi = 0 gives the mean's picture."""
+        net = self.average.module
+        z, noise = self._parted(latents)
+        styles = net.mapping(z)
+        if psi != 1.0:
+            styles = self.mean_styles + psi * (styles - self.mean_styles)
+        picture: Tensor = net.synthesis(styles, noise)
+        return picture
+
+    def decode_mixed(self, early: Tensor, late: Tensor, crossover: int) -> Tensor:
+        """Pictures in the styles of latents `early` before layer `crossover` of the synthesis, of `late` from there on.
+
+        There are `len(generator_net.synthesis.noise_sizes)` layers, coarse to fine; the noise is that of `early`.
+        """
+        net = self.average.module
+        (z, noise), (other, _) = self._parted(early), self._parted(late)
+        styles = torch.where(net.synthesis.layer_of_style < crossover, net.mapping(z), net.mapping(other))
+        picture: Tensor = net.synthesis(styles, noise)
+        return picture
+
+    def _parted(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """z (n, latent) and the noise of all layers, (n, pixels of all layers)."""
+        return latents[:, : self.latent], latents[:, self.latent :]
+
+    def _generate(self, n: int) -> Tensor:
+        """Training pictures (n, C, H, W), the first `mixed_share` of them of mixed styles."""
+        mapping, synthesis, draws = self.generator_net.mapping, self.generator_net.synthesis, self.generator
+        mixed = round(self.mixed_share * n)
+        z, noise = self._parted(self.draw_latents(n, draws))
+        others = torch.randn(mixed, self.latent, generator=draws, device=draws.device)
+        styles, late = mapping(torch.cat([z, others])).split([n, mixed])
+        self._follow_mean(styles.detach())
+        crossover = torch.randint(1, len(synthesis.noise_sizes), (mixed, 1), generator=draws, device=draws.device)
+        blend = torch.where(synthesis.layer_of_style < crossover, styles[:mixed], late)
+        pictures: Tensor = synthesis(torch.cat([blend, styles[mixed:]]), noise)
+        return pictures
+
+    def _follow_mean(self, styles: Tensor) -> None:
+        """The mean of styles (B, all input channels) over updates, by the recurrence of the averaged weights."""
+        decay = min(self.average_decay, (1 + self.updates) / (10 + self.updates))
+        self.mean_styles.lerp_(styles.float().mean(0), 1 - decay)
+
+    def _step_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        on_real, on_fake = self.discriminator(torch.cat([real, fake])).split(len(real))
+        loss = discriminator_loss(on_real, on_fake)
+        logged = loss.detach()
+        penalty = {}
+        if self.updates % self.penalty_interval == 0:
+            # By `forward`, as a call may be compiled, and compiled code cannot be differentiated twice.
+            r1 = r1_penalty(self.discriminator.forward, real)
+            loss = loss + self.penalty_interval * self.gamma / 2 * r1
+            penalty["r1"] = r1.detach()
+        self._step(0, loss, self.discriminator)
+        return logged, penalty
+
+    def _step(self, which: int, loss: Tensor, net: nn.Module) -> None:
+        """Descend `loss` in the parameters of `net` alone."""
+        self.optimisers[which].zero_grad()
+        loss.backward(inputs=list(net.parameters()))
+        self.optimisers[which].step()
+
+
+class Generator(nn.Module):
+    """Mapping and synthesis side by side, as what is mixed or truncated lies between them."""
+
+    def __init__(self, shape: tuple[int, ...], latent: int, width: int) -> None:
+        super().__init__()
+        self.synthesis = Synthesis(shape, width)
+        self.mapping = Mapping(latent, 5 * width, len(self.synthesis.layer_of_style))
+
+
+class Mapping(nn.Module):
+    """z (B, latent) to w (B, size), and w to the styles of all layers, (B, styles), which start about 1."""
+
+    def __init__(self, latent: int, size: int, styles: int, depth: int = 2) -> None:
+        super().__init__()
+        layers = [nn.Linear(a, b) for a, b in pairwise([latent, *[size] * depth])]
+        self.layers = nn.Sequential(*(m for layer in layers for m in (layer, nn.LeakyReLU(SLOPE))))
+        self.styles = nn.Linear(size, styles)
+        for layer in [*layers, self.styles]:
+            gain = 1.0 if layer is self.styles else 2.0 / (1 + SLOPE**2)
+            nn.init.normal_(layer.weight, std=math.sqrt(gain / layer.in_features))
+            nn.init.constant_(layer.bias, float(layer is self.styles))
+
+    def forward(self, z: Tensor) -> Tensor:
+        w = self.layers(z * (z.square().mean(1, keepdim=True) + EPS).rsqrt())
+        styles: Tensor = self.styles(w)
+        return styles
+
+
+class Synthesis(nn.Module):
+    """Styles (B, styles) and noise (B, pixels of all layers) to pictures (B, C, H, W) in [-1, 1].
+
+    The coarsest map has one convolution, each finer one two, the first of which doubles it (2020, figure 7b).
+    """
+
+    layer_of_style: Tensor
+
+    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        depths, (height, breadth) = pyramid(shape, width)
+        if len(depths) == 1:
+            raise ValueError(f"stylegan doubles maps and needs even sides, not {shape[1]} x {shape[2]} pixels")
+        channels = [_blocks(width / 2 * 2 ** min(level, 2)) for level in reversed(range(len(depths)))]  # coarse to fine
+        pairs = [(channels[0], channels[0], False)]
+        pairs += [step for a, b in pairwise(channels) for step in ((a, b, True), (b, b, False))]
+        self.constant = nn.Parameter(torch.randn(channels[0], height, breadth))
+        self.layers = nn.ModuleList(StyledConvolution(*pair) for pair in pairs)
+        self.to_picture = nn.ModuleList(ToPicture(c, shape[0]) for c in channels)
+        levels = [(k + 1) // 2 for k in range(len(pairs))]  # of each layer: 0, 1, 1, 2, 2, ..
+        self.noise_shapes = [(1, height << level, breadth << level) for level in levels]
+        self.noise_sizes = [math.prod(size) for size in self.noise_shapes]
+        self.style_sizes = [a for a, _, _ in pairs] + channels  # one style an input channel: the layers', then `to_picture`'s
+        owners = [*range(len(pairs)), *range(0, len(pairs), 2)]  # `to_picture` goes with the layer before it
+        owner = torch.repeat_interleave(torch.tensor(owners), torch.tensor(self.style_sizes))
+        self.register_buffer("layer_of_style", owner, persistent=False)  # (styles,)
+
+    def forward(self, styles: Tensor, noise: Tensor) -> Tensor:
+        parts, maps = styles.split(self.style_sizes, 1), noise.split(self.noise_sizes, 1)
+        h = self.constant.expand(len(styles), -1, -1, -1)
+        picture = torch.zeros(())
+        for k, layer in enumerate(self.layers):
+            h = layer(h, parts[k], maps[k].unflatten(1, self.noise_shapes[k]))  # (B, channels, H_l, W_l)
+            if k % 2 == 0:  # the last layer of its size
+                shown = self.to_picture[k // 2](h, parts[len(self.layers) + k // 2])
+                picture = shown if k == 0 else shown + F.interpolate(picture, scale_factor=2.0, mode="bilinear")
+        return picture.tanh()
+
+
+class StyledConvolution(nn.Module):
+    """h (B, in, H, W), style s (B, in) and noise (B, 1, H', W') to (B, out, H', W'), with H' = 2 H where it doubles.
+
+    The convolution is linear, so that scaling its input by s and its output by the demodulation is convolving with w'': all
+    pictures of a batch share one convolution, where w'' differs from picture to picture.
+    """
+
+    def __init__(self, inputs: int, outputs: int, doubles: bool) -> None:
+        super().__init__()
+        self.doubles = doubles
+        self.weight = nn.Parameter(torch.randn((inputs, outputs, 4, 4) if doubles else (outputs, inputs, 3, 3)))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        with torch.no_grad():
+            self.weight.mul_(math.sqrt(1 / (inputs * (4 if doubles else 9))))
+
+    def forward(self, h: Tensor, s: Tensor, noise: Tensor) -> Tensor:
+        energy = self.weight.square().sum((2, 3))
+        h = h * s[:, :, None, None]
+        if self.doubles:
+            h = F.conv_transpose2d(h, self.weight, stride=2, padding=1)
+            energy = energy / 4  # a quarter of the 4 x 4 weights meets in one pixel
+        else:
+            h = F.conv2d(h, self.weight, padding=1)
+            energy = energy.T
+        norm = (s.square() @ energy + EPS).rsqrt()  # (B, out)
+        h = torch.addcmul(self.bias[:, None, None], h, GAIN * norm[:, :, None, None])
+        # In place, as maps are large: what is overwritten no derivative needs.
+        return F.leaky_relu_(h.add_(self.noise_strength * noise), SLOPE)
+
+
+class ToPicture(nn.Module):
+    """h (B, in, H, W) and style (B, in) to colours (B, C, H, W): 1 x 1, modulated, not demodulated."""
+
+    def __init__(self, inputs: int, colours: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, colours, 1)
+        nn.init.normal_(self.convolution.weight, std=math.sqrt(1 / inputs))
+        assert self.convolution.bias is not None
+        nn.init.zeros_(self.convolution.bias)
+
+    def forward(self, h: Tensor, s: Tensor) -> Tensor:
+        colours: Tensor = self.convolution(h * s[:, :, None, None])
+        return colours
+
+
+def _blocks(channels: float) -> int:
+    """The nearest multiple of 16 channels, at least 16: what vector units take."""
+    return 16 * max(1, round(channels / 16))
