@@ -11,7 +11,7 @@ from paragone.models.layers.adversarial import SLOPE, initialise, r1_penalty
 from paragone.models.layers.ema import WeightAverage
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
-HIDDEN_LAYERS = 3
+HIDDEN_LAYERS = 2
 """Of either net."""
 
 
@@ -19,11 +19,11 @@ HIDDEN_LAYERS = 3
 class MLPGAN(Contender):
     """The GAN; both nets take one step an update, the discriminator first."""
 
-    batch_size = 256
+    batch_size = 64
     latent = 2  # dimensions of z
     learning_rate = 1e-3  # of both nets
     betas = (0.5, 0.99)
-    gamma = 0.1  # weight of R1
+    gamma = 0.01  # weight of R1
     penalty_interval = 4  # k, updates
     average_decay = 0.99
 
@@ -67,7 +67,7 @@ class MLPGAN(Contender):
         loss = discriminator_loss(on_real, on_fake)
         logged = loss.detach()
         penalty = {}
-        if self.gamma and self.updates % self.penalty_interval == 0:
+        if self.updates % self.penalty_interval == 0:
             # By `forward`, as a call may be compiled, and compiled code cannot be differentiated twice.
             r1 = r1_penalty(self.discriminator.forward, real)
             loss = loss + self.penalty_interval * self.gamma / 2 * r1
@@ -83,8 +83,11 @@ class MLPGAN(Contender):
 
 
 def perceptron(inputs: int, width: int, outputs: int, activation: nn.Module) -> nn.Sequential:
-    """(B, inputs) to (B, outputs) by HIDDEN_LAYERS layers of `width` channels."""
+    """(B, inputs) to (B, outputs) by HIDDEN_LAYERS layers of `width` units, whose biases start at N(0, 1)."""
     sizes = [inputs, *[width] * HIDDEN_LAYERS]
-    net = nn.Sequential(*(m for a, b in pairwise(sizes) for m in (nn.Linear(a, b), activation)), nn.Linear(width, outputs))
+    hidden = [nn.Linear(a, b) for a, b in pairwise(sizes)]
+    net = nn.Sequential(*(m for layer in hidden for m in (layer, activation)), nn.Linear(width, outputs))
     initialise(net)
+    for layer in hidden:
+        nn.init.normal_(layer.bias)
     return net
