@@ -16,7 +16,8 @@ Departures for budgets of seconds: one convolution a block instead of two and a 
 dense layers about the coarsest map (see `layers/adversarial.py`); no spectral norm in G (FID 5.6, without 2.7); one
 update of D for one of G (two: 3.8, one: 2.2). Self-attention (Zhang et al. 2018, arXiv:1805.08318) works on a map of at most 64
 places, in pictures that are halved twice or more: it cost a fourth of the updates on MNIST and left FID after 30 s as it was (4.3;
-4.0 without), where dense layers see the whole map too it cost a third of the time for nothing, and on 14 x 14 places three quarters.
+without 4.0). On digits, where dense layers see the whole map, it cost a third of the time for nothing, on 14 x 14 places three
+quarters of it.
 """
 
 import math
@@ -42,13 +43,18 @@ MOST_PLACES = 64
 
 @register("biggan", family="gan", modalities=("image",))
 class BigGAN(Contender):
-    """BigGAN; `width` is the number of channels at half the picture's resolution.
+    """BigGAN; `width` is twice the number of channels at half the picture's resolution, so that parameters grow in small steps.
 
     Hyper-parameters were chosen by FID on the validation digits after 10 CPU-seconds (MNIST: 30), a run or two each, where
     differences below 0.7 are noise (MNIST: more). Rates of D and G: 2e-3 for both gave 3.7, 5e-3 for both 2.4, (2e-3, 8e-3) 2.0
     and 2.5, (3e-3, 1.2e-2) 2.4 and 1.9, (4e-3, 1.6e-2) 2.7 and 2.9; on MNIST 4.0 for the first of the last three and
     2.1 for the last. Batches of 32 gave 2.7 and of 128 3.1 where 64 gave 1.8 and 2.5, decays of 0.98 and 0.995 3.0 and 2.1. Batch
     norm's running statistics serve the averaged weights as well as ones taken anew from 5,000 pictures (2.7 and 2.9).
+
+    At 200,000 parameters and 10 CPU-seconds, two seeds, it has 2.6 and 2.8 where `dcgan` has 2.3 and 2.3: spectral norm and batch
+    norm cost a fifth of the updates (2,360 for 2,990). With labels it has 2.6, and 98 % of its samples show the digit asked for;
+    `truncated-1` has 5.7 and 99.9 %, `truncated-0.5` 9.9 and 100 %. Without labels truncation leaves out digits (9 and 7; 68 and
+    56), as z alone tells them apart.
     """
 
     batch_size = 64
@@ -181,11 +187,11 @@ class _Generator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], classes: int, width: int) -> None:
         super().__init__()
-        channels, coarse = pyramid(shape, width)
+        channels, coarse = pyramid(shape, (width + 1) // 2)
         start, code = (channels[-1], *coarse), LATENT + (EMBEDDING if classes else 0)
         self.embed = nn.Linear(classes, EMBEDDING, bias=False) if classes else None
         self.dense = nn.Sequential(
-            nn.Linear(code, 8 * width), nn.ReLU(), nn.Linear(8 * width, math.prod(start)), nn.Unflatten(1, start)
+            nn.Linear(code, 4 * width), nn.ReLU(), nn.Linear(4 * width, math.prod(start)), nn.Unflatten(1, start)
         )
         self.norms, self.ups, self.attentions = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level in range(len(channels) - 1, 0, -1):  # coarse to fine
@@ -210,11 +216,11 @@ class _Discriminator(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], classes: int, width: int) -> None:
         super().__init__()
-        channels, coarse = pyramid(shape, width)
+        channels, coarse = pyramid(shape, (width + 1) // 2)
         layers: list[nn.Module] = []
         for level, (before, after) in enumerate(pairwise(channels), start=1):  # fine to coarse
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(SLOPE), _attention(shape, channels, level)]
-        features = 4 * width
+        features = 2 * width
         dense = nn.Linear(channels[-1] * math.prod(coarse), features)
         self.features = nn.Sequential(*layers, nn.Flatten(), dense, nn.LeakyReLU(SLOPE))  # phi
         self.score = nn.Linear(features, 1)

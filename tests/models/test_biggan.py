@@ -38,7 +38,7 @@ def normal(*shape, seed=0):
     return torch.randn(*shape, generator=seeded(seed))
 
 
-def build(spec=LABELLED, width=8, seed=0):
+def build(spec=LABELLED, width=16, seed=0):
     torch.manual_seed(seed)
     model = BigGAN(spec, width)
     model.generator = seeded(seed + 1)
@@ -50,7 +50,7 @@ def batch(spec, n=16, seed=0):
     return Batch(normal(n, *spec.shape, seed=seed).tanh(), labels)
 
 
-def trained(spec=LABELLED, updates=5, width=8):
+def trained(spec=LABELLED, updates=5, width=16):
     model = build(spec, width)
     for k in range(updates):
         model.update(batch(spec, seed=k), 0.1)
@@ -133,7 +133,7 @@ def test_attention_starts_as_nothing_and_is_a_mean_of_values_by_softmax():
     ("shape", "places"), [((1, 8, 8), []), ((1, 28, 28), [49]), ((3, 32, 32), [64]), ((3, 64, 64), [64]), ((3, 12, 20), [60])]
 )
 def test_attention_works_where_a_map_is_small_and_is_not_the_only_one(shape, places):
-    model, seen = build(DataSpec("image", shape, levels=256), width=4), []
+    model, seen = build(DataSpec("image", shape, levels=256), width=8), []
     for net in (model.generator_net, model.discriminator):
         for module in net.modules():
             if isinstance(module, _Attention):
@@ -206,10 +206,12 @@ def test_without_labels_there_are_no_classes_and_with_them_they_are_required():
         build(LABELLED).update(Batch(batch(PLAIN).x), 0.0)
 
 
-@pytest.mark.parametrize("parameters", [30_000, 200_000, 3_000_000])
+@pytest.mark.parametrize(
+    ("classes", "parameters"), [(None, 30_000), (None, 200_000), (None, 3_000_000), (10, 100_000), (10, 300_000), (10, 3_000_000)]
+)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28)])
-def test_some_width_meets_the_parameter_budget(shape, parameters):
-    _, count = solve_width(BigGAN, DataSpec("image", shape, levels=17), parameters)
+def test_some_width_meets_the_parameter_budget(shape, classes, parameters):
+    _, count = solve_width(BigGAN, DataSpec("image", shape, levels=17, classes=classes), parameters)
     assert not outside_budget(count, parameters)
 
 
@@ -218,7 +220,7 @@ def test_learns_the_digits_asked_for():
     data = digits()
     encoder = load_encoder(data)
     x, labels = torch.from_numpy(data.train.items).float().reshape(-1, 1, 8, 8) / 8 - 1, torch.from_numpy(data.train.labels).long()
-    model, order = build(width=24), seeded()
+    model, order = build(width=48), seeded()
     for k in range(600):
         chosen = torch.randperm(len(x), generator=order)[: model.batch_size]
         model.update(Batch(x[chosen], labels[chosen]), k / 600)
