@@ -53,7 +53,7 @@ class BigGAN(Contender):
 
     At 200,000 parameters and 10 CPU-seconds, two seeds, it has 2.6 and 2.8 where `dcgan` has 2.3 and 2.3: with spectral norm and
     batch norm it makes a fifth fewer updates (2,360 for 2,990). On MNIST with 300,000, one seed, it has 10.1 after 20 s and 3.8
-    after 30 s, `dcgan` 4.3 and 2.8: attention, too, costs updates there (740 for 1,275 in 20 s). With labels, on digits, it has 2.6,
+    after 30 s, `dcgan` 4.3 and 2.8: attention costs updates there, too (740 for 1,275 in 20 s). With labels, on digits, it has 2.6
     and 98 % of its samples show the digit asked for; `truncated-1` has 5.7 and 99.9 %, `truncated-0.5` 9.9 and 100 %. Without
     labels truncation costs far more FID (9 and 7; 68 and 56): there z has to choose the digit, too.
     """
