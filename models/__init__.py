@@ -26,6 +26,8 @@ MODULES: tuple[str, ...] = (
     "gan.gan_minimax",
     "gan.dcgan",
     "gan.stylegan",
+    "gan.biggan",
+    "gan.mlp_gan",
     "diffusion.ddpm",
     "diffusion.flow_matching",
     "diffusion.consistency",
