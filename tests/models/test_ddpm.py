@@ -1,6 +1,7 @@
 """DDPM's own truths: schedules and posteriors in closed form, samplers and bound whose answers are known, and that it learns."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from paragone.bench.data.dataset import to_unit
 from paragone.bench.metrics.encoder import load_encoder
 from paragone.models import Batch, DataSpec
 from paragone.models.diffusion.ddpm import DDPM
-from paragone.models.layers.denoising import ancestral, ddim
+from paragone.models.layers.denoising import ancestral, ddim, dpm_solver, times
 from paragone.models.layers.embeddings import sinusoidal
 from paragone.models.layers.noise import NoiseSchedule, cosine_alpha_bar, linear_alpha_bar, stratified_times
 from paragone.models.layers.unet import UNet
@@ -172,6 +173,61 @@ def test_ddim_at_eta_1_and_ancestral_draw_the_same():
     one = ddim(COSINE, denoise, noise, 50, seeded(4), eta=1.0)
     other = ancestral(COSINE, denoise, noise, 50, seeded(4))
     assert torch.allclose(one, other, atol=1e-9)
+
+
+# The differential equation that DDIM and the solver follow, whose solution for Gaussian data is a line
+
+
+def root_mean_square(x):
+    return x.square().mean().sqrt().item()
+
+
+def solver_error(schedule, draw, steps):
+    """Root mean square distance from where the equation takes the noise, which keeps its place in standard deviations."""
+
+    def deviation(t):
+        return (schedule.a[t] ** 2 * SCALE**2 + schedule.s[t] ** 2).sqrt()
+
+    noise = normal(500, 1)
+    exact = schedule.a[0] * MEAN + deviation(0) * (noise - schedule.a[-1] * MEAN) / deviation(-1)
+    return root_mean_square(draw(schedule, gaussian_denoiser(schedule), noise, steps, None) - exact)
+
+
+LOG_RATIOS = torch.linspace(1, -1, 801, dtype=torch.float64)
+INNER = NoiseSchedule(torch.sigmoid(2 * LOG_RATIOS))
+"""No clean and no noisy end: there log(a / s) is infinite, and an order shows in very many steps only."""
+
+
+def test_log_ratio_is_half_the_log_of_signal_to_noise():
+    assert torch.allclose(INNER.log_ratio(), LOG_RATIOS, atol=1e-12)
+    assert torch.allclose(COSINE.log_ratio()[1:], COSINE.signal_to_noise(torch.arange(1, 1001)).log() / 2)
+    assert COSINE.log_ratio()[0] == math.inf
+
+
+@pytest.mark.parametrize(("draw", "low", "high"), [(ddim, 1.95, 2.05), (dpm_solver, 3.9, 4.5)], ids=["first", "second"])
+def test_twice_the_steps_give_half_the_error_or_a_quarter_of_it(draw, low, high):
+    errors = [solver_error(INNER, draw, steps) for steps in (20, 40, 80)]
+    for more, fewer in pairwise(errors):
+        assert low < more / fewer < high
+
+
+@both_schedules
+def test_ddim_follows_the_equation_and_the_solver_follows_it_closer(schedule):
+    assert solver_error(schedule, ddim, 1000) < 0.004 * SCALE
+    for steps in (20, 40):
+        assert solver_error(schedule, dpm_solver, steps) < solver_error(schedule, ddim, steps) / 3
+
+
+def test_solver_takes_the_prediction_at_the_middle_of_a_step_where_it_is_linear():
+    """Steps of unequal length in l = log(a / s), and a predicted x that is l itself: extrapolation to the middle is exact."""
+    schedule = NoiseSchedule(torch.cos(torch.linspace(0.3, 1.4, 101, dtype=torch.float64)) ** 2)
+    ratio, noise, steps = schedule.log_ratio(), normal(4), 6
+    expected = noise
+    for t, u in times(schedule.steps, steps):
+        edge = t == schedule.steps or u == 0  # nothing to extrapolate from; the predicted x itself
+        expected, _ = schedule.ddim_step(expected, ratio[t] if edge else (ratio[t] + ratio[u]) / 2, t, u)
+    found = dpm_solver(schedule, lambda x_t, t: ratio[t].expand(4), noise, steps, seeded())
+    assert torch.allclose(found, expected, rtol=1e-10)
 
 
 # The bound
