@@ -227,7 +227,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Tensor, follow: bool = False) -> Tensor:
         """Latents by the running statistics, or, where these `follow`, by the batch's own."""
-        z: Tensor = self.encoder(F.pad(x, self.padding, mode="replicate"))
+        z: Tensor = self.encoder(F.pad(x, self.padding, mode="replicate")).to(x.dtype)  # statistics are float32 under autocast too
         mean, variance = self.mean, self.variance
         if follow:
             mean, variance = z.mean((0, 2, 3))[:, None, None], z.var((0, 2, 3), correction=0)[:, None, None]
