@@ -1,6 +1,6 @@
 """Latent consistency model (Luo et al. 2023, arXiv:2310.04378): autoencoder, teacher in its latent, student; one budget.
 
-Stage `autoencoder`: x (B, C, H, W) -> z = (E(x) - m) / d (B, 4, h, w), m and d each channel's running mean and deviation, so
+Stage `autoencoder`: x (B, C, H, W) -> z = (E(x) - m) / d (B, L, h, w), m and d each channel's running mean and deviation, so
 that latents have unit variance; decoder D. Objective E |D(z + s n) - x|^2, n ~ N(0, I): the noise bounds what a latent can
 carry and makes near latents decode alike, which is what a Kullback-Leibler term is for in Rombach et al. 2021
 (arXiv:2112.10752, section 3.1). Then both are frozen.
@@ -15,7 +15,7 @@ k is the skipping step (section 4.3); w, uniform in [1, 4], is an input of the s
 pass a step: here w = 1 is the conditional model (Luo's w + 1). f(z_t, t) = a_t z_t - s_t F has the boundary f(z, 0) = z
 built in; see `layers.distillation`.
 Sampling `lcm-N`: N passes (Song et al. 2023, arXiv:2303.01469, algorithm 1), then D; `lcm-4-cfg-W`: at guidance W.
-Pictures are padded until h and w, a fourth of the sides (half, where no side has 16 pixels), are multiples of 4, and cropped.
+Pictures are padded until h and w, a fourth of the sides (half, where no side has 16 pixels), are even, and cropped.
 """
 
 from typing import cast
@@ -28,10 +28,12 @@ from paragone.models.contract import Batch, Contender, DataSpec, NotTrained, reg
 from paragone.models.layers.convolutional import ResidualBlock
 from paragone.models.layers.distillation import TIMESTEPS, Diffusion, MuonAdam, normal_like, pseudo_huber
 from paragone.models.layers.ema import WeightAverage
+from paragone.models.layers.noise import stratified_times
 from paragone.models.layers.optim import cosine, warm_up
 from paragone.models.layers.unet import UNet, from_zero
 
-LATENT_CHANNELS = 4
+COMPRESSION = 8
+"""Values of a picture for one of its latent; more latent values are rebuilt better, but drawn worse."""
 LATENT_NOISE = 0.1
 AUTOENCODER_RATE = 5e-3
 TEACHER_RATE = 1e-2
@@ -56,14 +58,14 @@ class LCM(Contender):
     batch_size = 64
     samplers = ("lcm-4", "lcm-1", "lcm-2", "lcm-8", "lcm-4-cfg-2", "lcm-4-cfg-4")
     labelled_samplers = ("lcm-4-cfg-2", "lcm-4-cfg-4")
-    stages = (("autoencoder", 0.2), ("teacher", 0.4), ("student", 0.4))
+    stages = (("autoencoder", 0.12), ("teacher", 0.5), ("student", 0.38))
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
         self.spec = spec
         self.autoencoder = Autoencoder(spec.shape, width)
         self.diffusion = Diffusion()
-        self.network = Network(width, spec.classes)
+        self.network = Network(self.autoencoder.latent_shape[0], width, spec.classes)
         self.teacher = WeightAverage(self.network, TEACHER_DECAY)
         self.average = WeightAverage(self.network, STUDENT_DECAY)  # the target of training, and what is sampled
         self.autoencoder_optimiser = MuonAdam(list(self.autoencoder.parameters()), self.autoencoder.inner_weights())
@@ -95,8 +97,8 @@ class LCM(Contender):
         return F.mse_loss(self.autoencoder.decode(z + LATENT_NOISE * normal_like(z, self.generator)), x)
 
     def consistency_loss(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """The student's objective on latents (B, 4, h, w)."""
-        t = torch.randint(1, TIMESTEPS + 1, (len(z),), generator=self.generator, device=z.device)
+        """The student's objective on latents (B, L, h, w)."""
+        t = stratified_times(len(z), TIMESTEPS, self.generator)  # (B,)
         z_t = self.diffusion.schedule.add_noise(z, normal_like(z, self.generator), t)
         w = self._draw_guidance(z, labels)
         with torch.no_grad():
@@ -133,7 +135,7 @@ class LCM(Contender):
         return self._draw(n, generator, None, int(self.samplers[0].split("-")[1]), 1.0)
 
     def _draw(self, n: int, generator: torch.Generator, condition: Tensor | None, steps: int, w: float) -> Tensor:
-        """Latents (n, 4, h, w) by `steps` passes; the teacher's predicted x serves before there is a student."""
+        """Latents (n, L, h, w) by `steps` passes; the teacher's predicted x serves before there is a student."""
         if not self.teacher.steps:
             raise NotTrained("lcm samples once its second stage, the teacher, has begun")
         network = self.average.module if self.average.steps else self.teacher.module
@@ -174,12 +176,12 @@ class LCM(Contender):
 
 
 class Network(nn.Module):
-    """Velocity of latents (B, 4, h, w) at times (B,) or (1,), of classes (B,) and guidance (B,) where there are classes."""
+    """Velocity of latents (B, L, h, w) at times (B,) or (1,), of classes (B,) and guidance (B,) where there are classes."""
 
-    def __init__(self, width: int, classes: int | None) -> None:
+    def __init__(self, channels: int, width: int, classes: int | None) -> None:
         super().__init__()
-        full, embedding = 16 * max(1, round(width / 48)), 2 * width
-        self.unet = UNet(LATENT_CHANNELS, (full, width, width + width // 2), embedding)
+        full, embedding = 8 * max(1, round(width / 8)), 2 * width  # blocks of 8 channels are what vector units take
+        self.unet = UNet(channels, (full, width + 3 * width // 8), embedding)
         self.classes = classes
         if classes is not None:
             self.label = nn.Embedding(classes + 1, embedding)  # the last: no class
@@ -207,24 +209,25 @@ class Autoencoder(nn.Module):
         hidden = 8 * max(1, round(width / 12))
         factor = 4 if max(shape[1:]) >= 16 else 2
         self.size = (shape[1], shape[2])
-        extra = [-side % (4 * factor) for side in self.size]
+        extra = [-side % (2 * factor) for side in self.size]
         self.padding = (extra[1] // 2, extra[1] - extra[1] // 2, extra[0] // 2, extra[0] - extra[0] // 2)
-        self.latent_shape = (LATENT_CHANNELS, *((side + more) // factor for side, more in zip(self.size, extra, strict=True)))
         values = shape[0] * factor**2
+        channels = max(2, values // COMPRESSION)
+        self.latent_shape = (channels, *((side + more) // factor for side, more in zip(self.size, extra, strict=True)))
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(factor), nn.Conv2d(values, hidden, 3, padding=1), ResidualBlock(hidden), ResidualBlock(hidden)
         )
-        self.encoder.append(nn.SiLU()).append(nn.Conv2d(hidden, LATENT_CHANNELS, 1))
-        self.decoder = nn.Sequential(nn.Conv2d(LATENT_CHANNELS, hidden, 3, padding=1), ResidualBlock(hidden), ResidualBlock(hidden))
+        self.encoder.append(nn.SiLU()).append(nn.Conv2d(hidden, channels, 1))
+        self.decoder = nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1), ResidualBlock(hidden), ResidualBlock(hidden))
         self.decoder.append(nn.SiLU()).append(nn.Conv2d(hidden, values, 3, padding=1)).append(nn.PixelShuffle(factor))
-        self.register_buffer("mean", torch.zeros(LATENT_CHANNELS, 1, 1))
-        self.register_buffer("variance", torch.ones(LATENT_CHANNELS, 1, 1))
+        self.register_buffer("mean", torch.zeros(channels, 1, 1))
+        self.register_buffer("variance", torch.ones(channels, 1, 1))
         self.mean: Tensor
         self.variance: Tensor
 
     def encode(self, x: Tensor, follow: bool = False) -> Tensor:
         """Latents by the running statistics, or, where these `follow`, by the batch's own."""
-        z: Tensor = self.encoder(F.pad(x, self.padding, mode="replicate"))
+        z: Tensor = self.encoder(F.pad(x, self.padding, mode="replicate")).to(x.dtype)  # statistics are float32 under autocast too
         mean, variance = self.mean, self.variance
         if follow:
             mean, variance = z.mean((0, 2, 3))[:, None, None], z.var((0, 2, 3), correction=0)[:, None, None]

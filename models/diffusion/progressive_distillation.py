@@ -36,7 +36,7 @@ from paragone.models.layers.unet import UNet
 HALVINGS = (8, 4, 2, 1)
 """Steps of each student."""
 TEACHER_RATE = 1e-2
-STUDENT_RATE = 6e-3
+STUDENT_RATE = 2e-3
 WARM_UP_SHARE = 0.03
 TEACHER_DECAY = 0.99
 STUDENT_DECAY = 0.9
