@@ -160,7 +160,7 @@ def test_the_likelihood_of_labelled_data_is_unconditional():
 def test_it_learns_to_draw_the_digit_asked_for():
     """After 150 steps a frozen classifier recognises three of four, and more under guidance; a tenth without."""
     data = embedded("digits")
-    real, labels = torch.from_numpy(to_unit(data.train.levels, data.level_count)), torch.from_numpy(data.train.labels)
+    real, labels = torch.from_numpy(to_unit(data.train.items, data.level_count)), torch.from_numpy(data.train.labels)
     torch.manual_seed(0)
     model = DDPM(DataSpec("image", (1, 8, 8), levels=17, classes=10), width=16)
     order, steps = seeded(1), 150

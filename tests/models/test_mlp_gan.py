@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 from torch import nn
 from torch.nn import functional as F
 
-from paragone.bench.data.mixture import ring8
+from paragone.bench.metrics.mixture import ring8
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
 from paragone.models.gan.dcgan import discriminator_loss, generator_loss
