@@ -116,7 +116,7 @@ class _Network(nn.Module):
         self.leave = from_zero(Masked(degrees, coordinates.repeat_interleave(3 * COMPONENTS)))
         self.start = nn.Parameter(_spread(dimensions))
 
-    def mixtures(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Points (B, D) -> log weights, means and scales, (B, D, K) each, of every coordinate's mixture."""
         h = self.enter(_waves(x[:, :-1]))
         for block in self.blocks:
@@ -127,7 +127,7 @@ class _Network(nn.Module):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """log p of points (B, D) in nats, (B,)."""
-        log_weights, means, scales = self.mixtures(x)
+        log_weights, means, scales = self(x)
         z = (x[..., None] - means) / scales
         log_normal = -0.5 * (z.square() + math.log(2 * math.pi)) - scales.log()
         return (log_weights + log_normal).logsumexp(-1).sum(-1)
@@ -136,7 +136,7 @@ class _Network(nn.Module):
         """Points (n, D), a coordinate at a time."""
         x = self.start.new_zeros(n, self.dimensions)
         for d in range(self.dimensions):
-            log_weights, means, scales = (part[:, d] for part in self.mixtures(x))
+            log_weights, means, scales = (part[:, d] for part in self(x))
             k = torch.multinomial(log_weights.exp(), 1, generator=generator)  # (n, 1)
             z = torch.randn(n, generator=generator, device=x.device, dtype=x.dtype)
             x[:, d] = means.gather(1, k)[:, 0] + scales.gather(1, k)[:, 0] * z

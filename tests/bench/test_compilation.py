@@ -16,14 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from paragone.bench import compilation
 from paragone.bench.compilation import clear_failures, compile_parts, outermost, uncompiled
 from paragone.bench.errors import UsageError
-from paragone.models import Batch, Contender, DataSpec, registered
+from paragone.models import Batch, Contender
+from tests.specimens import CONTENDERS, DIGITS, build, home, items, prepared, sample, train
 
 # torch looks at each tensor's `grad` while it traces, and hides the warning that this gives.
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
 
 CPU = torch.device("cpu")
-SPEC = DataSpec("image", (1, 8, 8), levels=17)
-CONTENDERS = [name for name, cls in registered().items() if cls.__module__.startswith("paragone.models.")]
 
 
 @pytest.fixture(autouse=True)
@@ -41,43 +40,28 @@ def traced(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
 
 
-def build(name):
-    torch.manual_seed(0)
-    contender = registered()[name](SPEC, 8)
-    contender.generator = torch.Generator().manual_seed(0)
-    return contender
+def made(name):
+    return build(name, home(name))
 
 
-def images(n):
-    return torch.randint(17, (n, *SPEC.shape), generator=torch.Generator().manual_seed(n)) * (2 / 16) - 1.0
-
-
-def train(contender, steps=3):
-    for k in range(steps):
-        contender.update(Batch(images(8)), k / steps)
-    return contender
-
-
-def sample(contender, n):
-    sampler = next(s for s in reversed(contender.offered_samplers(SPEC)) if "1000" not in s)
-    with torch.no_grad():
-        if "prepare" in contender.abilities():
-            contender.prepare([Batch(images(32))] * 4)
-        return contender.eval().sample(n, torch.Generator().manual_seed(1), sampler=sampler)
+def drawn(contender, n):
+    spec = home(contender.name)
+    sampler = next(s for s in reversed(contender.offered_samplers(spec)) if "1000" not in s)
+    return sample(prepared(contender, spec), n, seed=1, sampler=sampler)
 
 
 def check_same(name):
     """Compiled and not: the same names, counts, updates and samples of several sizes."""
-    plain, compiled = build(name), build(name)
+    plain, compiled = made(name), made(name)
     names = compile_parts(compiled, CPU)
     assert names
     assert list(plain.state_dict()) == list(compiled.state_dict())
     assert plain.trained_parameter_count() == compiled.trained_parameter_count()
-    train(plain), train(compiled)
+    train(plain, home(name)), train(compiled, home(name))
     for (key, one), two in zip(plain.named_parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4, msg=lambda words, key=key: f"{name} {key}: {words}")
     for n in (5, 1, 3):
-        torch.testing.assert_close(sample(plain, n), sample(compiled, n), atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(drawn(plain, n), drawn(compiled, n), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["dcgan", "vae", "vqvae"])
@@ -101,7 +85,7 @@ def test_a_contender_of_generated_code_does_the_same(name):
 
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_parts_can_be_called_are_apart_and_hold_every_weight_of_a_network(name):
-    contender = build(name)
+    contender = made(name)
     parts = dict(outermost(contender))
     assert all(contender.get_submodule(key) is part for key, part in parts.items())
     inside = Counter(id(module) for part in parts.values() for module in part.modules())
@@ -112,11 +96,11 @@ def test_parts_can_be_called_are_apart_and_hold_every_weight_of_a_network(name):
 
 
 def test_an_average_is_compiled_as_well_as_what_it_follows():
-    assert compile_parts(build("ddpm"), CPU) == ("network", "average.module")
+    assert compile_parts(made("ddpm"), CPU) == ("network", "average.module")
 
 
 def test_a_copy_is_not_compiled():
-    contender = build("ddpm")
+    contender = made("ddpm")
     compile_parts(contender, CPU)
     twin = copy.deepcopy(contender)
     assert contender.network._compiled_call_impl is not None
@@ -125,9 +109,9 @@ def test_a_copy_is_not_compiled():
 
 @pytest.mark.usefixtures("traced")
 def test_uncompiled_counts_see_every_call_and_flop():
-    plain, compiled = build("vae"), build("vae")
+    plain, compiled = made("vae"), made("vae")
     compile_parts(compiled, CPU)
-    train(compiled)
+    train(compiled, DIGITS)
     assert counted(compiled) == counted(plain)
 
 
@@ -137,7 +121,7 @@ def counted(contender):
     hook = register_module_forward_pre_hook(lambda module, _: calls.update([type(module).__name__]))
     try:
         with uncompiled(), FlopCounterMode(display=False) as flops:
-            sample(contender, 1)
+            drawn(contender, 1)
     finally:
         hook.remove()
     assert flops.get_total_flops() > 0
@@ -171,17 +155,17 @@ def test_what_is_no_single_graph_is_refused_not_run_uncompiled():
     contender = Broken()
     compile_parts(contender, CPU)
     with pytest.raises(UsageError, match=r"broken cannot be compiled: .*compile = false"), clear_failures("broken"):
-        contender.update(Batch(images(2)), 0.0)
+        contender.update(Batch(items(DIGITS, 2)), 0.0)
 
 
 @pytest.mark.usefixtures("traced")
 def test_too_many_variants_are_refused_not_run_uncompiled(monkeypatch):
     monkeypatch.setattr(compilation, "RECOMPILATIONS", 1)
-    contender = build("vae")
+    contender = made("vae")
     compile_parts(contender, CPU)
-    contender.update(Batch(images(4)), 0.0)
+    contender.update(Batch(items(DIGITS, 4)), 0.0)
     with pytest.raises(UsageError, match=r"vae .*more than 1 variants.*compile = false"), clear_failures("vae"):
-        contender.update(Batch(images(5)), 0.0)
+        contender.update(Batch(items(DIGITS, 5)), 0.0)
 
 
 def test_other_errors_pass():
@@ -194,10 +178,10 @@ def test_without_a_compiler_it_is_said_before_training():
 
     refused = pytest.raises(UsageError, match=r"C\+\+ compiler.*Install g\+\+.*compile = false")
     with config.patch({"cpp.cxx": ("no-such-compiler",)}), refused:
-        compile_parts(build("vae"), CPU)
+        compile_parts(made("vae"), CPU)
 
 
 def test_without_triton_it_is_said_before_training(monkeypatch):
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: False)
     with pytest.raises(UsageError, match=r"triton.*Install it.*compile = false"):
-        compile_parts(build("vae"), torch.device("cuda"))
+        compile_parts(made("vae"), torch.device("cuda"))

@@ -20,7 +20,7 @@ MINE = {"id": "mine", "statement": "A GAN beats a VAE.", "sides": [["dcgan", "va
 @pytest.mark.parametrize(
     ("name", "suites"),
     [
-        ("g3", ["standard", "stability", "gpu", "quick"]),
+        ("g3", ["standard", "standard-mnist", "stability", "gpu", "quick"]),
         ("g2", ["stability"]),
         ("b7", ["standard"]),
         ("b9", ["standard", "gpu"]),

@@ -36,7 +36,7 @@ def random_made(dimensions: int = 2, width: int = 12, scale: float = 0.5) -> MAD
 def test_gradient_reaches_every_earlier_coordinate_and_no_other(dimensions):
     network = random_made(dimensions).network
     x = torch.randn(1, dimensions, generator=generator(), dtype=torch.float64, requires_grad=True)
-    for kind in network.mixtures(x):  # log weights, means, scales
+    for kind in network(x):  # log weights, means, scales
         for d in range(dimensions):
             (gradient,) = torch.autograd.grad(kind[0, d] @ torch.randn(COMPONENTS).double(), x, retain_graph=True)
             seen = gradient[0] != 0
@@ -69,7 +69,7 @@ def integrated() -> tuple[MADE, torch.Tensor, torch.Tensor]:
 def test_the_density_integrates_to_one(integrated):
     model, _, mass = integrated
     assert mass.sum().item() == pytest.approx(1, abs=1e-4)
-    x2_given = model.average.module.mixtures(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64))[1][:, 1]
+    x2_given = model.average.module(torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64))[1][:, 1]
     assert (x2_given[0] - x2_given[1]).abs().max() > 0.1  # so that it is no product of two
 
 
@@ -77,7 +77,7 @@ def test_log_density_is_that_of_the_mixtures_written_out():
     """By torch.distributions, from the parameters of each coordinate."""
     model = random_made(3)
     x = torch.randn(7, 3, generator=generator(), dtype=torch.float64)
-    log_weights, means, scales = model.average.module.mixtures(x)
+    log_weights, means, scales = model.average.module(x)
     parts = torch.distributions.Normal(means, scales)
     whole = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(logits=log_weights), parts)
     torch.testing.assert_close(model.log_prob(x).log_prob, whole.log_prob(x).sum(1))
@@ -117,7 +117,7 @@ def test_scales_stop_at_their_floor():
     model = MADE(POINTS, 8)
     with torch.no_grad():
         model.average.module.start[:, 2] = -100.0
-    scales = model.average.module.mixtures(torch.zeros(1, 2))[2]
+    scales = model.average.module(torch.zeros(1, 2))[2]
     torch.testing.assert_close(scales, torch.full_like(scales, SCALE_FLOOR))
     highest = -2 * math.log(SCALE_FLOOR * math.sqrt(2 * math.pi))
     assert model.log_prob(model.sample(1000, generator())).log_prob.max() <= highest

@@ -6,10 +6,9 @@ import torch
 from paragone.bench.precision import precision
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec, registered
-from tests.models.test_every_contender import SPECS, build, items, prepared, quick_samplers, sample, serving
+from tests.specimens import DIGITS, build, items, prepared, quick_samplers, sample, serving
 
 CONTENDERS = serving("image")
-DIGITS = SPECS["digits"]
 LARGE = {"mnist": DataSpec("image", (1, 28, 28), levels=256), "colour": DataSpec("image", (3, 32, 32), levels=256)}
 PARAMETERS = 2_000_000
 ALLOWED = [name for name in CONTENDERS if registered()[name].autocast]

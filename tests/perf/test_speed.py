@@ -10,20 +10,23 @@ import torch
 
 from paragone.bench.budget import Budget, Meter
 from paragone.bench.data import embedded
-from paragone.bench.data.dataset import to_unit
 from paragone.bench.sizing import solve_width
 from paragone.bench.train import batches, train
 from paragone.models import Batch, Contender, registered
+from tests.specimens import CONTENDERS
 from tests.watchers import Nobody
 
-CONTENDERS = [name for name, cls in registered().items() if cls.__module__.startswith("paragone.models.")]
 CPU = torch.device("cpu")
 
 
+DATASETS = {"image": "digits", "points": "grid25"}
+
+
 @pytest.fixture(scope="module")
-def digits():
-    data = embedded("digits")
-    return data.spec, torch.from_numpy(to_unit(data.train.items, data.level_count))
+def data_of():
+    """Specification and training items, as contenders get them, of each modality."""
+    sets = {modality: embedded(name) for modality, name in DATASETS.items()}
+    return {modality: (data.spec, torch.from_numpy(data.to_unit(data.train.items))) for modality, data in sets.items()}
 
 
 def build(name, spec):
@@ -33,16 +36,16 @@ def build(name, spec):
 
 
 @pytest.mark.parametrize("name", CONTENDERS)
-def test_training_step(benchmark, digits, name):
-    spec, x = digits
+def test_training_step(benchmark, data_of, name):
+    spec, x = data_of[registered()[name].modalities[0]]
     contender = build(name, spec)
     batch = Batch(x[: contender.batch_size])
     benchmark.pedantic(contender.update, args=(batch, 0.3), rounds=5, warmup_rounds=2)
 
 
 @pytest.mark.parametrize("name", CONTENDERS)
-def test_sampling_100(benchmark, digits, name):
-    spec, x = digits
+def test_sampling_100(benchmark, data_of, name):
+    spec, x = data_of[registered()[name].modalities[0]]
     contender = build(name, spec)
     contender.update(Batch(x[: contender.batch_size]), 0.99)
     contender.eval()
@@ -92,6 +95,6 @@ def own_share(x):
     return 1 - (contender.inside_s + waited) / meter.seconds
 
 
-def test_harness_costs_at_most_two_percent_of_counted_time(digits):
+def test_harness_costs_at_most_two_percent_of_counted_time(data_of):
     """The smallest of several runs: another process's turn on the core is not the harness's work."""
-    assert min(own_share(digits[1]) for _ in range(5)) <= 0.02
+    assert min(own_share(data_of["image"][1]) for _ in range(5)) <= 0.02
