@@ -130,7 +130,8 @@ class _Network(nn.Module):
         log_weights, means, scales = self(x)
         z = (x[..., None] - means) / scales
         log_normal = -0.5 * (z.square() + math.log(2 * math.pi)) - scales.log()
-        return (log_weights + log_normal).logsumexp(-1).sum(-1)
+        density: Tensor = (log_weights + log_normal).logsumexp(-1).sum(-1)
+        return density
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Points (n, D), a coordinate at a time."""

@@ -97,9 +97,11 @@ def test_the_table_of_a_suite_decides_what_is_run():
 
 
 def test_a_suite_without_the_table_keeps_its_hash():
-    """The hash of a run made before there was such a table: its suite is still the same."""
+    """The hash of a run made before there were such tables: its suite is still the same."""
     plain = check_suite(KEYS, "x")
     before = plain.model_dump(mode="json", exclude={"training", "title", "cell_timeout_s", "memory_limit_bytes", "claims"})
+    for track in before["tracks"]:
+        del track["samples"], track["samplers"]
     assert plain.hash == hashlib.sha256(json.dumps(before, sort_keys=True).encode()).hexdigest()[:16]
 
 

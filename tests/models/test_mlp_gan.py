@@ -7,10 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.spatial.distance import cdist
 from torch import nn
 from torch.nn import functional as F
 
+from paragone.bench.metrics.energy import Reference
 from paragone.bench.metrics.mixture import ring8
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
@@ -152,10 +152,6 @@ def test_learns_a_ring_of_modes():
     with torch.no_grad():
         found = model.sample(2_000, seeded(1)).double().numpy()
     true = mix.draw(2_000, np.random.default_rng(1))
+    truth = Reference(true)
     blurred = np.random.default_rng(2).multivariate_normal(true.mean(0), np.cov(true.T), 2_000)
-    assert energy_distance(found, true) < energy_distance(blurred, true) / 2
-
-
-def energy_distance(a, b):
-    """2 E |X - Y| - E |X - X'| - E |Y - Y'| of samples a and b, (N, 2) (Szekely and Rizzo 2013)."""
-    return 2 * cdist(a, b).mean() - cdist(a, a).mean() - cdist(b, b).mean()
+    assert truth.distance(found) < truth.distance(blurred) / 2
