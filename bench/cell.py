@@ -26,9 +26,9 @@ from paragone.bench.looks import SETUP_SHARE, Looks, TooSlow
 from paragone.bench.metrics.panel import quality_panel
 from paragone.bench.metrics.references import reference_items
 from paragone.bench.precision import precision
-from paragone.bench.probes import Lesson, Subject, run_probes, run_reference_probes
+from paragone.bench.probes import Lesson, Subject, latent_lines, run_probes, run_reference_probes
 from paragone.bench.profile.memory import release_freed
-from paragone.bench.records import Measurement
+from paragone.bench.records import INTERPOLATION, LINE_POINTS, Measurement
 from paragone.bench.sampling import SWEEP, time_sampling
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.bench.spending import audit, counter_of, sampling_costs, sampling_utilisation, spent, training_costs
@@ -38,6 +38,8 @@ from paragone.models import Batch, Contender, registered
 
 OUTSIDE_PARAMETER_BUDGET = "outside parameter budget"
 SETUP_OVER_BUDGET = "sampling setup over 5 % of the budget"
+LINES = 10
+"""Lines between latents that are kept to be looked at."""
 TIMED_BATCH = 8
 """Batch of a sampler that is only timed."""
 
@@ -149,6 +151,9 @@ class _ContenderCell:
             subject = Subject(self.dataset, self.device, self.job.cell.seed, self.contender, self.width, self.panel)
             for found in run_probes(self.job.evaluation.probes, subject):
                 self.report.measurements(found)
+            lines = latent_lines(self.job.evaluation.probes, subject, LINES, LINE_POINTS)
+            if lines is not None:
+                self.report.samples(INTERPOLATION, lines)
 
     def run_empty(self) -> None:
         """The way of a cell without its contender's work, for the peaks of its phases: one look, samples judged, samples again."""

@@ -17,6 +17,9 @@ from paragone.bench.errors import UsageError
 
 SCHEMA_VERSION = 2
 Axis = Literal["seconds", "steps", "samples", "flops", "joules"]
+INTERPOLATION = "interpolation"
+"""Name, where samples have their sampler's, of decoded lines between two latents, `LINE_POINTS` items each."""
+LINE_POINTS = 10
 REFERENCE = "reference"
 """The family of rows that compete with nobody."""
 

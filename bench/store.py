@@ -16,10 +16,10 @@ from PIL import Image
 
 from paragone.bench.errors import UsageError
 from paragone.bench.files import write_atomically
-from paragone.bench.records import Cell, Manifest, Record, read_manifest, read_records, to_json
+from paragone.bench.records import LINE_POINTS, Cell, Manifest, Record, read_manifest, read_records, to_json
 
-SHEET_SIDE = 10
-"""Contact sheets show this many items a side."""
+SHEET_SIDE = LINE_POINTS
+"""Contact sheets show this many items a side, so that each interpolation is a row."""
 MAP_SIDE = 480
 MAP_REACH = 3.0
 """Maps of points reach so far from 0, in standard deviations of the data."""

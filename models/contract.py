@@ -1,8 +1,8 @@
 """What a contender promises, and nothing about who asks.
 
 A contender is one generative model that competes: it trains by `update`, is sampled by `sample`, and may offer optional
-abilities (`log_prob`, `encode`, `decode`, `draw_latents`, `corrupt`, `prepare`) that are declared here and asked for through
-`abilities` alone.
+abilities (`log_prob`, `encode`, `decode`, `decode_mixed`, `draw_latents`, `corrupt`, `prepare`) that are declared here and
+asked for through `abilities` alone.
 This package imports nothing of the harness: a contender can be trained by any loop that hands it batches.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 Family = Literal["autoregressive", "autoencoder", "gan", "diffusion", "flow", "hybrid"]
 FAMILIES: tuple[str, ...] = get_args(Family)
 MODALITIES: tuple[str, ...] = ("image", "points", "text", "audio", "text-to-image", "image-to-image", "video")
-ABILITIES: tuple[str, ...] = ("log_prob", "encode", "decode", "draw_latents", "corrupt", "prepare")
+ABILITIES: tuple[str, ...] = ("log_prob", "encode", "decode", "decode_mixed", "draw_latents", "corrupt", "prepare")
 
 
 class ContractError(TypeError):
@@ -133,6 +133,10 @@ class Contender(nn.Module, ABC):
     def decode(self, z: Tensor) -> Tensor:
         """Optional: items (n, *shape) of latents."""
         raise self._lacks("decode")
+
+    def decode_mixed(self, z: Tensor, other: Tensor, part: str) -> Tensor:
+        """Optional: items of latents z (n, ...), but the `part` of the layers, "early" or "late", follows `other` (n, ...)."""
+        raise self._lacks("decode_mixed")
 
     def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
         """Optional: latents (n, ...) as the default sampler draws them, for `decode`, from `generator` alone.

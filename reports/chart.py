@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
+from paragone.bench.judge.intervals import Interval
 from paragone.reports import style
 
 INK, MUTED, GRID, PAPER = "#17191c", "#5c626b", "#dfe2e6", "#fefefd"
@@ -196,6 +197,25 @@ def place_labels(
     return [(placed[i].x0, placed[i].y0) for i in range(len(points))]
 
 
+def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
+    """Names right of the axes at the heights of (x, y, name, colour), kept apart, joined to their points by thin lines."""
+    pixels = [axes.transData.transform((x, y)) for x, y, _, _ in ends]
+    box = axes.get_window_extent()
+    heights = spread([float(y) for _, y in pixels], 12.5, box.y0 + 4, box.y1 - 4)
+    for (_, _, name, colour), (x, y), height in zip(ends, pixels, heights, strict=True):
+        axes.annotate(
+            name, (x, y), xycoords="figure points", xytext=(box.x1 + 12, height),
+            textcoords="figure points", va="center", ha="left", size=SMALL_PT, color=INK, annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4},
+        )  # fmt: skip
+
+
+def interval_bar(axes: Axes, x: float, quality: Interval, colour: str) -> None:
+    """The interval of a value at x, where it has one."""
+    if not math.isnan(quality.low):
+        axes.plot([x, x], [quality.low, quality.high], color=colour, linewidth=1.1, alpha=0.55)
+
+
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Positions at least `gap` apart, in the order of those wanted, near them and inside [low, high] where they fit."""
     if not wanted:
@@ -244,6 +264,11 @@ def value_axis(axes: Axes, which: str, values: Sequence[float], pad: float, scal
     axis.set_major_locator(FixedLocator([0.0, *(step for step in steps if low - room <= step <= high + 2 * room)]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
+
+
+def on_scale(value: float, scale: str) -> float:
+    """A value where distances are those of its metric's scale."""
+    return math.log(value) if scale == "log" else value
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:

@@ -17,10 +17,10 @@ from paragone.bench.metrics.table import Metric
 from paragone.reports import audit, axes, claims, facts, guide, method, steadiness, style, timings
 from paragone.reports.chart import Plot
 from paragone.reports.page import TEMPLATES, badge, linked, mark, template
-from paragone.reports.plots import sheet_order
 from paragone.reports.run import Run, Track
 from paragone.reports.samples import samples_of, strips
 from paragone.reports.scoreboard import Cell, Row, Scoreboard, measures, scoreboard
+from paragone.reports.sheets import sheet_order
 
 SECTIONS = (
     ("samples", "Samples"), ("rankings", "Rankings"), ("trade-offs", "Trade-offs"), ("stability", "Stability"),

@@ -3,14 +3,12 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 
-from paragone.bench.judge.intervals import Interval
 from paragone.bench.metrics.modalities import HELD_OUT, MODALITIES
 from paragone.bench.metrics.table import METRICS
 from paragone.reports import axes as by_axis
-from paragone.reports import chart, clouds, steadiness, style
+from paragone.reports import chart, clouds, evaluations, growth, guidance, sheets, steadiness, style
 from paragone.reports.chart import INK, MUTED, Box, Canvas, Plot
 from paragone.reports.findings import (
     BLURRY,
@@ -25,8 +23,7 @@ from paragone.reports.findings import (
     sharpness_finding,
     some,
 )
-from paragone.reports.run import Entry, Run, Track, is_named
-from paragone.reports.samples import Samples, samples_of
+from paragone.reports.run import Run, Track, is_named
 
 GAUGES = ("held-out real", "real blurred", "real + noise")
 """References that show what a ratio of high frequencies looks like."""
@@ -36,31 +33,20 @@ def figures(run: Run, track: Track) -> list[Plot]:
     """Every figure of a track for which there is something to draw; the contact sheet first."""
     with chart.visual():
         made = [
-            contact_sheet(run, track),
+            sheets.contact_sheet(run, track),
             clouds.figure(run, track),
             quality_against_training(track),
             by_axis.figure(track),
             quality_against_speed(track),
+            evaluations.figure(track),
+            guidance.figure(track),
+            growth.figure(track),
             memory(track),
             sharpness(track),
+            sheets.interpolations(run, track),
             steadiness.figure(track),
         ]
     return [plot for plot in made if plot is not None]
-
-
-def contact_sheet(run: Run, track: Track, tiles: int = 20) -> Plot | None:
-    """Samples, one strip an entry, real ones on top and then best to worst."""
-    rows = [row for row in (samples_of(run, track, entry, tiles) for entry in sheet_order(track)) if row is not None]
-    if not rows:
-        return None
-    judged = [row.entry for row in rows if not row.entry.is_reference and track.value(row.entry, "fid") is not None]
-    finding = f"From {judged[0].name} to {judged[-1].name}" if len(judged) > 1 else "What came out"
-    measure = f"The first {max(len(row.x) for row in rows)} samples of seed {rows[0].seed}, none chosen; best FID on top"
-    row_height = max(12.0, (chart.WIDTH_PT - 132) / tiles)
-    canvas = Canvas(f"{finding}: the samples that were judged", measure, row_height * len(rows) + 8)
-    for place, row in enumerate(rows):
-        _strip(canvas, row, canvas.height - (place + 1) * row_height, row_height - 1.5)
-    return canvas.finish(f"{track.name}-samples")
 
 
 def quality_against_training(track: Track) -> Plot | None:
@@ -90,7 +76,10 @@ def quality_against_training(track: Track) -> Plot | None:
     _horizontal(axes, hopeless, hopeless_name, ":", "right")
     axes.set_xlabel("training (s, counted)")
     axes.set_ylabel(known.label)
-    _label_ends(axes, curves, track)
+    chart.label_ends(
+        axes,
+        [(c.seconds[-1], c.quality[-1].value, _short(c.entry.name), track.looks[c.entry.name].colour) for c in curves],
+    )
     return canvas.finish(f"{track.name}-quality-training", _spoken_curves(curves, known.label))
 
 
@@ -118,7 +107,7 @@ def quality_against_speed(track: Track) -> Plot | None:
     _draw_front(axes, [(x, quality.value) for _, x, quality in pareto(scaled)])
     for entry, x, quality in scaled:
         look = track.looks[entry.name]
-        _bar(axes, x, quality, look.colour)
+        chart.interval_bar(axes, x, quality, look.colour)
         axes.plot([x], [quality.value], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=8)
     _label_points(axes, scaled, pareto(scaled))
     axes.set_xlabel(f"time a sample ({unit})")
@@ -185,48 +174,13 @@ def sharpness(track: Track) -> Plot | None:
     return canvas.finish(f"{track.name}-sharpness", spoken)
 
 
-def sheet_order(track: Track) -> list[Entry]:
-    """Real data, then competitors from best to worst, then the other references."""
-    real = [entry for entry in track.references if is_named(entry, "held-out real")]
-    return [*real, *track.competitors, *(entry for entry in track.references if entry not in real)]
-
-
-def _strip(canvas: Canvas, row: Samples, bottom: float, height: float) -> None:
-    label_room, x = 124.0, row.x
-    n, tile_height, tile_width, channels = x.shape
-    gap = max(1, round(tile_width / 10))
-    image = np.full((tile_height, n * (tile_width + gap) - gap, 4), 0, np.uint8)
-    for place in range(n):
-        left = place * (tile_width + gap)
-        image[:, left : left + tile_width, :3] = x[place] if channels == 3 else np.repeat(x[place], 3, axis=2)
-        image[:, left : left + tile_width, 3] = 255
-    width = height * image.shape[1] / tile_height
-    room = chart.WIDTH_PT - label_room - 8
-    scale = min(1.0, room / width)
-    axes = canvas.figure.add_axes(
-        (label_room / chart.WIDTH_PT, bottom / canvas.total, width * scale / chart.WIDTH_PT, height * scale / canvas.total)
-    )
-    axes.imshow(image, interpolation="nearest", aspect="auto")
-    axes.set_axis_off()
-    colour = MUTED if row.entry.is_reference else INK
-    canvas.figure.text(
-        (label_room - 6) / chart.WIDTH_PT, (bottom + height / 2) / canvas.total, _short(row.entry.name, 20),
-        ha="right", va="center", size=chart.SMALL_PT, color=colour,
-    )  # fmt: skip
-
-
 def _draw_curve(axes: Axes, curve: Curve, look: style.Look) -> None:
     for second, quality in zip(curve.seconds, curve.quality, strict=True):
-        _bar(axes, second, quality, look.colour)
+        chart.interval_bar(axes, second, quality, look.colour)
     axes.plot(
         curve.seconds, [quality.value for quality in curve.quality], color=look.colour, linestyle=look.line,
         marker=look.marker, markersize=5.5, markeredgecolor=chart.PAPER, markeredgewidth=0.6,
     )  # fmt: skip
-
-
-def _bar(axes: Axes, x: float, quality: Interval, colour: str) -> None:
-    if not math.isnan(quality.low):
-        axes.plot([x, x], [quality.low, quality.high], color=colour, linewidth=1.1, alpha=0.55)
 
 
 def _horizontal(axes: Axes, level: float | None, name: str, line: str, side: str) -> None:
@@ -240,20 +194,6 @@ def _horizontal(axes: Axes, level: float | None, name: str, line: str, side: str
         name, (place, level), xycoords=("axes fraction", "data"), xytext=(shift, 3), textcoords="offset points", color=MUTED,
         size=chart.SMALL_PT - 1, ha=side,
     )  # fmt: skip
-
-
-def _label_ends(axes: Axes, curves: Sequence[Curve], track: Track) -> None:
-    """Names right of the axes at the height of the curves' ends, kept apart, joined to them by thin lines."""
-    ends = [axes.transData.transform((curve.seconds[-1], curve.quality[-1].value)) for curve in curves]
-    box = axes.get_window_extent()
-    heights = chart.spread([float(y) for _, y in ends], 12.5, box.y0 + 4, box.y1 - 4)
-    for curve, (x, y), height in zip(curves, ends, heights, strict=True):
-        look = track.looks[curve.entry.name]
-        axes.annotate(
-            _short(curve.entry.name), (x, y), xycoords="figure points", xytext=(box.x1 + 12, height),
-            textcoords="figure points", va="center", ha="left", size=chart.SMALL_PT, color=INK, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": look.colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4},
-        )  # fmt: skip
 
 
 def _label_points(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:

@@ -40,9 +40,9 @@ def samples_of(run: Run, track: Track, entry: Entry, limit: int = PER_STRIP * ST
     """The first `limit` samples of the entry's first seed that kept any; None where there are none."""
     for record in sorted(entry.records, key=lambda record: (record.cell.variant, record.cell.seed)):
         for name in dict.fromkeys([entry.sampler or "default", "default"]):
-            levels = _read(run.folder / f"{sample_stem(record.cell, name)}.npz", limit)
+            levels = read_levels(run.folder / f"{sample_stem(record.cell, name)}.npz", limit)
             if levels is not None:
-                return Samples(entry, record.cell.seed, _to_grey_or_rgb(levels, level_count(run, track)))
+                return Samples(entry, record.cell.seed, to_grey_or_rgb(levels, level_count(run, track)))
     return None
 
 
@@ -51,7 +51,7 @@ def level_count(run: Run, track: Track) -> int:
     for planned in run.manifest.suite.get("tracks", ()):
         if isinstance(planned, dict) and planned.get("name") == track.name and planned.get("level_count"):
             return int(planned["level_count"])
-    return {"digits": 17}.get(track.dataset, 256)
+    return {"digits": 17, "digits-labelled": 17}.get(track.dataset, 256)
 
 
 def strip(x: Levels) -> NDArray[np.uint8]:
@@ -81,7 +81,7 @@ def strips(samples: Samples) -> list[bytes]:
     return [png(strip(samples.x[start : start + PER_STRIP])) for start in starts]
 
 
-def _read(path: Path, limit: int) -> Levels | None:
+def read_levels(path: Path, limit: int) -> Levels | None:
     """Array `x` of an npz as (N, H, W, C), or None where the file is missing or holds no such images."""
     if not path.is_file():
         return None
@@ -98,6 +98,7 @@ def _read(path: Path, limit: int) -> Levels | None:
     return x[:limit] if usable else None
 
 
-def _to_grey_or_rgb(levels: Levels, count: int) -> Levels:
+def to_grey_or_rgb(levels: Levels, count: int) -> Levels:
+    """Levels 0..count - 1 as grey values or colours 0..255."""
     top = max(1, count - 1)
     return np.rint(np.minimum(levels, top) * (255.0 / top)).astype(np.uint8)

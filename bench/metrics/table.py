@@ -6,6 +6,9 @@ The one list that runner, judge and reports share; importing it costs nothing.
 from dataclasses import dataclass
 from typing import Literal
 
+SIDES = (8, 12, 16, 24, 32)
+"""Sides in pixels of the images at which `latency_pixels_exponent` is measured, its repeats in this order: multiples of 4, and
+the same whatever the data's size, so that exponents of two tracks can be compared."""
 Direction = Literal["lower", "higher", "none"]
 Scale = Literal["log", "identity"]
 Data = Literal["image", "labelled", "points"]

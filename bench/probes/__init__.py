@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from paragone.bench.data.dataset import Items
 from paragone.bench.probes.classifier import CLASSIFIER, REFERENCE, Lesson
 from paragone.bench.probes.codes import CODES
 from paragone.bench.probes.density import DENSITY
 from paragone.bench.probes.forward_process import FORWARD_PROCESS
+from paragone.bench.probes.guidance import GUIDANCE
 from paragone.bench.probes.inversion import INVERSION
-from paragone.bench.probes.latents import LATENTS
+from paragone.bench.probes.latents import LATENTS, interpolations
 from paragone.bench.probes.memory import MEMORY
 from paragone.bench.probes.objective import OBJECTIVE
 from paragone.bench.probes.probe import Probe, Subject
 from paragone.bench.probes.sizes import SIZES
+from paragone.bench.probes.styles import STYLES
 from paragone.bench.probes.tiny_space import TINY_SPACE
 from paragone.bench.records import Measurement
 from paragone.bench.sampling import evaluation
@@ -33,6 +36,8 @@ PROBES: dict[str, Probe[Subject]] = {
     "forward_process": FORWARD_PROCESS,
     "objective": OBJECTIVE,
     "density": DENSITY,
+    "guidance": GUIDANCE,
+    "styles": STYLES,
 }
 """Probes of contenders, by the name that a suite asks for."""
 REFERENCE_PROBES: dict[str, tuple[str, Probe[Lesson]]] = {"classifier": (REFERENCE, CLASSIFIER)}
@@ -58,6 +63,17 @@ def run_probes(names: Sequence[str], subject: Subject) -> Iterator[list[Measurem
             yield found
 
 
+def latent_lines(names: Sequence[str], subject: Subject, lines: int, points: int) -> Items | None:
+    """Decoded lines between latents to look at, where the probe `latents` is asked for and the contender has such lines."""
+    if "latents" not in names or not _suits(LATENTS, type(subject.contender), subject.dataset.spec.modality):
+        return None
+    try:
+        with evaluation(subject.contender):
+            return interpolations(subject, lines, points)
+    except Exception:  # as in every probe, it costs itself alone: the probe's own measurements say why
+        return None
+
+
 def run_reference_probes(names: Sequence[str], reference: str, lesson: Lesson) -> Iterator[list[Measurement]]:
     """Measurements of each probe asked for that is attached to this reference's cell."""
     for name in names:
@@ -69,4 +85,4 @@ def run_reference_probes(names: Sequence[str], reference: str, lesson: Lesson) -
 
 
 def _suits(probe: Probe[Subject], who: type[Contender], modality: str) -> bool:
-    return modality in probe.modalities and probe.applies(who.abilities())
+    return modality in probe.modalities and probe.applies(who.abilities()) and {*probe.samplers} <= {*who.samplers}

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from paragone.bench.data.dataset import Items
 from paragone.bench.metrics.errors import NotMeasurable, need
 from paragone.bench.metrics.features import Features
 from paragone.bench.probes.probe import Finding, Measures, Probe, Subject
@@ -65,12 +66,30 @@ def _kinds(subject: Subject) -> list[str]:
     return [kind for kind, ability in kinds.items() if ability in subject.contender.abilities()]
 
 
+def interpolations(subject: Subject, lines: int, points: int) -> Items:
+    """The first lines, decoded: items of `points` even steps each, one line after the other.
+
+    Raises:
+        NotMeasurable: the contender has no latents between which a straight line lies.
+    """
+    kinds = _kinds(subject)
+    if not kinds or "decode" not in subject.contender.abilities():
+        raise NotMeasurable("the contender decodes no latents")
+    first, second = _ends(subject, kinds[0])
+    along = _line(first[:lines], second[:lines], points)
+    return subject.items(subject.decode(along.transpose(0, 1).flatten(0, 1)))
+
+
 def _line_features(subject: Subject, kind: str) -> Features:
     """Features of the decoded points of all lines: every line's first point, then every line's second, INNER + 2 in all."""
-    first, second = _ends(subject, kind)
-    at = torch.linspace(0, 1, INNER + 2, device=first.device).view(-1, *[1] * first.dim())
-    points = (1 - at) * first + at * second  # (INNER + 2, lines, ...)
-    return subject.features(subject.items(subject.decode(points.flatten(0, 1))))
+    along = _line(*_ends(subject, kind), INNER + 2)
+    return subject.features(subject.items(subject.decode(along.flatten(0, 1))))
+
+
+def _line(first: Tensor, second: Tensor, points: int) -> Tensor:
+    """Even steps from the one to the other, both included, (points, lines, ...)."""
+    at = torch.linspace(0, 1, points, device=first.device).view(-1, *[1] * first.dim())
+    return (1 - at) * first + at * second
 
 
 def _ends(subject: Subject, kind: str) -> tuple[Tensor, Tensor]:

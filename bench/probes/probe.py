@@ -1,6 +1,6 @@
 """What a probe is: a question put to a trained contender, whose answers are metrics of the contender and of no sampler.
 
-A probe applies to a contender by the abilities that its class offers, and by nothing else. What it cannot answer is a
+A probe applies to a contender by the abilities and samplers that its class offers, and by nothing else. What it cannot answer is a
 measurement without value whose source says why; one that raises costs its own metrics alone, never the cell.
 """
 
@@ -98,12 +98,16 @@ A = TypeVar("A", bound=Asked)
 
 @dataclass(frozen=True)
 class Probe(Generic[A]):
-    """One probe: the metrics it answers, the classes it applies to by their abilities, the measures, and the data it can ask on."""
+    """One probe: the metrics it answers, the classes it applies to, the measures, and the data it can ask on.
+
+    It applies to classes by their abilities and, where it names any, by the samplers that they must have.
+    """
 
     metrics: tuple[str, ...]
     applies: Callable[[frozenset[str]], bool]
     measures: Callable[[A], Measures]
     modalities: tuple[str, ...] = ("image",)
+    samplers: tuple[str, ...] = ()
 
     def run(self, asked: A) -> list[Measurement]:
         """One measurement a metric, each with its value or the reason why there is none."""

@@ -19,13 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from paragone.bench.metrics.errors import need
+from paragone.bench.metrics.table import SIDES
 from paragone.bench.probes.copies import qualify, untrained
 from paragone.bench.probes.probe import Finding, Measures, Probe, Subject
 from paragone.bench.profile.clock import now_s
 from paragone.models import Contender, DataSpec
 
-SIDES = (8, 12, 16, 24, 32)
-"""In pixels, multiples of 4 and the same whatever the data's size, so that exponents of two tracks can be compared."""
 FEWEST = 3
 LIMIT_S = 4.0
 """Seconds beyond which no further size is begun once there are `FEWEST`."""
