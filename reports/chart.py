@@ -255,13 +255,16 @@ def value_axis(axes: Axes, which: str, values: Sequence[float], pad: float, scal
         log_axis(axes, which, values, pad)
         return
     largest = max(abs(value) for value in values) or 1.0
-    (axes.set_xscale if which == "x" else axes.set_yscale)("asinh", linear_width=largest / LINEAR_PART)
-    low, high = min(values), max(values)
-    room = pad * (high - low) + largest / LINEAR_PART / 4
-    (axes.set_xlim if which == "x" else axes.set_ylim)(low - room, high + 2 * room)
+    width = largest / LINEAR_PART
+    (axes.set_xscale if which == "x" else axes.set_yscale)("asinh", linear_width=width)
+    low, high = math.asinh(min(values) / width), math.asinh(max(values) / width)
+    room = max(pad * (high - low), 0.1)
+    low, high = width * math.sinh(low - room), width * math.sinh(high + room)
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     axis = axes.xaxis if which == "x" else axes.yaxis
-    steps = [sign * step * 10.0 ** math.floor(math.log10(largest) - k) for k in range(3) for step in (1, 3) for sign in (1, -1)]
-    axis.set_major_locator(FixedLocator([0.0, *(step for step in steps if low - room <= step <= high + 2 * room)]))
+    sizes = [step * 10.0 ** (math.floor(math.log10(largest)) - k) for k in range(3) for step in (1, 3)]
+    apart = [sign * size for size in sizes if size >= width for sign in (1, -1)]  # nearer to 0 they would overlap
+    axis.set_major_locator(FixedLocator([0.0, *(value for value in apart if low <= value <= high)]))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
 

@@ -15,7 +15,7 @@ from paragone.reports import chart, style
 from paragone.reports.chart import INK, MUTED, Canvas, Plot
 from paragone.reports.run import Entry, Run, Track
 
-COLUMNS = 4
+COLUMNS = 3
 REACH = 2.2
 """Panels reach so far from 0, in standard deviations of the data."""
 TITLE_PT = 32.0
@@ -23,10 +23,13 @@ TITLE_PT = 32.0
 
 
 def figure(run: Run, track: Track) -> Plot | None:
-    """One panel an entry, best first and real data in front, each with all its points of one seed; None for other data."""
+    """One panel a contender, by its default sampler, best first and real data in front, with all its points of one seed.
+
+    None for data that is no mixture of known density.
+    """
     mixture = MIXTURES[track.dataset]() if track.dataset in MIXTURES else None
     real = [entry for entry in track.references if entry.contender == "held-out real"]
-    drawn = [(entry, x) for entry in (*real, *track.competitors) if (x := _points(run, entry)) is not None]
+    drawn = [(entry, x) for entry in (*real, *_defaults(track)) if (x := _points(run, entry)) is not None]
     if mixture is None or not drawn:
         return None
     side = (chart.WIDTH_PT - 8) / COLUMNS
@@ -46,13 +49,18 @@ def figure(run: Run, track: Track) -> Plot | None:
             mixture,
             (column * side + 4, canvas.height - (row + 1) * (side + TITLE_PT) + TITLE_PT / 2, side - 8),
         )
-    spoken = "; ".join(f"{entry.name}: {style.number(track.value(entry, 'modes'))} modes" for entry, _ in drawn)
+    spoken = "; ".join(f"{entry.contender}: {track.value(entry, 'modes') or 0.0:.3g} modes" for entry, _ in drawn)
     return canvas.finish(f"{track.name}-points", spoken)
+
+
+def _defaults(track: Track) -> list[Entry]:
+    """The entries of default samplers."""
+    return [entry for entry in track.competitors if entry.sampler in ("", *(r.samplers[0] for r in entry.records if r.samplers))]
 
 
 def _finding(track: Track, mixture: Mixture) -> str:
     """Who misses modes, in words."""
-    known = [(entry.name, value) for entry in track.competitors if (value := track.value(entry, "modes")) is not None]
+    known = [(entry.contender, value) for entry in _defaults(track) if (value := track.value(entry, "modes")) is not None]
     count = len(mixture.means)
     missing = [name for name, value in known if value < count]
     if not known:
@@ -61,7 +69,7 @@ def _finding(track: Track, mixture: Mixture) -> str:
         return f"All find the {count} modes"
     name, least = min(known, key=lambda pair: pair[1])
     whole = f"; all by {style.plural(len(known) - len(missing), 'entry', 'entries')}" if len(missing) < len(known) else ""
-    return f"{name} finds {style.number(least)} of {count} modes{whole}"
+    return f"{name} finds {least:.3g} of {count} modes{whole}"
 
 
 def _panel(
@@ -75,8 +83,8 @@ def _panel(
     axes.scatter(x[:, 0], x[:, 1], s=1.1, color=track.looks[entry.name].colour, alpha=0.45, linewidths=0, rasterized=True)
     axes.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), xticks=[], yticks=[])
     modes, share = track.value(entry, "modes"), track.value(entry, "high_quality_share")
-    note = "" if modes is None else f"{style.number(modes)} modes, {style.percent(share)} at one"
-    axes.set_title(style.line(entry.name, 20), loc="left", fontsize=chart.SMALL_PT, color=INK, pad=3)
+    note = "" if modes is None else f"{modes:.3g} modes, {style.percent(share)} at one"
+    axes.set_title(style.line(entry.contender, 20), loc="left", fontsize=chart.SMALL_PT - 1, color=INK, pad=3)
     axes.set_xlabel(note, loc="left", fontsize=chart.SMALL_PT - 2, color=MUTED, labelpad=2)
 
 

@@ -19,15 +19,14 @@ def figure(track: Track) -> Plot | None:
     if not rows:
         return None
     rows.sort(key=lambda row: (-row[2][-1], row[0].contender))
-    seconds = [second for _, _, own in rows for second in own]
-    unit = style.time_unit(seconds)
+    unit = style.time_unit([math.sqrt(min(own[0] for _, _, own in rows) * max(own[-1] for _, _, own in rows))])
     canvas = Canvas(
         _finding([(entry.contender, exponent) for entry, exponent, _ in rows]),
         "Time of one sample of untrained copies at several image sizes, default samplers, geometric mean over seeds; a line as "
         "steep as the grey one grows with the pixels",
         300,
     )
-    axes = canvas.axes(left=52, right=min(170.0, max(chart.text_width(_label(*row[:2])) for row in rows) + 24))
+    axes = canvas.axes(left=62, right=min(170.0, max(chart.text_width(_label(*row[:2])) for row in rows) + 24))
     pixels = [side**2 for side in SIDES]
     chart.log_axis(axes, "x", pixels, 0.06)
     scaled = [(entry, exponent, [second / style.unit_size(unit) for second in own]) for entry, exponent, own in rows]

@@ -4,6 +4,7 @@ import math
 import re
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from paragone.bench.judge.intervals import Interval
 from paragone.bench.metrics.table import METRICS
@@ -34,8 +35,10 @@ def figure(track: Track) -> Plot | None:
         "lines join weights w of guidance",
         300,
     )
-    axes = canvas.axes(left=46, right=16)
+    axes = canvas.axes(left=56, right=16)
     axes.set_xlim(*_limits([diversity.value for _, diversity, _ in places]))
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     axes.set_ylim(*_limits([faith.value for _, _, faith in places]))
     for own in sweeps.values():
         axes.plot([d.value for _, d, _ in own], [f.value for _, _, f in own], color=MUTED, linewidth=1.0, zorder=1)
@@ -46,8 +49,8 @@ def figure(track: Track) -> Plot | None:
             [diversity.value], [faith.value], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=8
         )
     _label(canvas, axes, places)
-    axes.set_xlabel(METRICS[DIVERSITY].label)
-    axes.set_ylabel(METRICS[FAITH].label)
+    axes.set_xlabel(f"{METRICS[DIVERSITY].label} (%)")
+    axes.set_ylabel(f"{METRICS[FAITH].label} (%)")
     spoken = "; ".join(
         f"{entry.name}: {style.percent(faith.value)} in the class asked for, coverage {style.percent(diversity.value)}"
         for entry, diversity, faith in places

@@ -61,7 +61,7 @@ def quality_against_training(track: Track) -> Plot | None:
     dotted = "; dotted: the lead changes" if changes else ""
     canvas = Canvas(curve_finding(track, curves), f"{_capital(known.label)}, lower is better, while training; {many}{dotted}", 300)
     longest = max(chart.text_width(_short(curve.entry.name)) for curve in curves)
-    axes = canvas.axes(left=46, right=min(150.0, longest + 24))
+    axes = canvas.axes(left=52, right=min(150.0, longest + 24))
     chart.log_axis(axes, "x", [second for curve in curves for second in curve.seconds], 0.04)
     floor = _reference(track, HELD_OUT)
     hopeless = _reference(track, hopeless_name)
@@ -101,7 +101,7 @@ def quality_against_speed(track: Track) -> Plot | None:
     )
     unit = style.time_unit([second for _, second, _ in points])
     scaled = [(entry, second / style.unit_size(unit), quality) for entry, second, quality in points]
-    axes = canvas.axes(left=46, right=14)
+    axes = canvas.axes(left=52, right=14)
     chart.log_axis(axes, "x", [x for _, x, _ in scaled], 0.14)
     chart.value_axis(axes, "y", [quality.value for _, _, quality in scaled], 0.12, known.scale)
     _draw_front(axes, [(x, quality.value) for _, x, quality in pareto(scaled)])
