@@ -26,7 +26,10 @@ EVALUATIONS = 16
 """Points that the curve of a run needs where its stability is measured."""
 NO_MODALITIES: Mapping[str, str] = {}
 FOLDER = Path(__file__).parent / "suites"
-PROBES = ("sizes", "memory", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "density", "classifier")
+PROBES = (
+    "sizes", "memory", "tiny_space", "latents", "codes", "inversion", "forward_process", "objective", "density", "guidance",
+    "styles", "classifier",
+)  # fmt: skip
 """What `[evaluation] probes` may name; bench/probes says what each asks."""
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import socket
 import threading
 import time
@@ -217,7 +218,7 @@ def test_a_receiver_that_drips_is_not_waited_for():
         began = time.monotonic()
         told = deliver(address, BODY, Patience(0.2, (0.01,), 0.1, 2.0))
         assert time.monotonic() - began < 1.5
-    assert "no answer within 0.2 s (2 tries)" in told
+    assert re.search(r"no answer .*\(2 tries\)", told)
 
 
 @pytest.mark.parametrize("bytes_", [b"\x00\xff garbage\r\n\r\n", b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 abc\r\n\r\n"])
