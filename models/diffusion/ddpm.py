@@ -57,8 +57,8 @@ class DDPM(Contender):
 
     batch_size = 64
     samplers = (
-        "ddim-50", "ddim-4", "ddim-10", "ddim-20", "ddim-100", "ddim-1000", "ddpm-20", "ddpm-50", "ddpm-1000",
-        "dpm-10", "dpm-20", "cfg-0", "cfg-1", "cfg-3", "cfg-7",
+        "ddim-50", "ddim-4", "ddim-10", "ddim-20", "ddim-100", "ddim-1000", "ddpm-4", "ddpm-10", "ddpm-20", "ddpm-50", "ddpm-100",
+        "ddpm-1000", "dpm-10", "dpm-20", "cfg-0", "cfg-1", "cfg-3", "cfg-7",
     )  # fmt: skip
     labelled_samplers = ("cfg-0", "cfg-1", "cfg-3", "cfg-7")
     autocast = True  # FID of `ddim-50` 2.9 with, 3.0 without, sd 0.3 over 3 seeds of 600 updates on digits
