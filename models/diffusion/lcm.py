@@ -48,6 +48,8 @@ SOFTNESS = 0.0125
 WITHOUT_LABEL = 0.1
 """Share of the teacher's items that it sees without their class."""
 SMALLEST_GUIDANCE, LARGEST_GUIDANCE = 1.0, 4.0
+GUIDANCE_SCALE = 4.0
+"""By which the student's input w - 1 is multiplied: its weights start at 0 and have few steps to tell one w from another."""
 SAMPLING_BATCH = 500  # images a network pass: bounds the memory
 
 
@@ -78,15 +80,17 @@ class LCM(Contender):
             loss = self.reconstruction_loss(batch.x)
             self.autoencoder_optimiser.descend(loss, AUTOENCODER_RATE * decay)
             return {"squared_error": loss.detach()}
-        z = self.encode(batch.x).detach()
+        labels = None if self.spec.classes is None else batch.condition  # (B,)
+        with torch.no_grad():
+            z = self.encode(batch.x)
         if stage == "teacher":
-            loss = self.diffusion.denoising_loss(self.network, z, self.generator, self._some_without(batch.condition))
+            loss = self.diffusion.denoising_loss(self.network, z, self.generator, self._some_without(labels))
             self.optimiser.descend(loss, TEACHER_RATE * decay)
             self.teacher.follow(self.network)
             return {"teacher_loss": loss.detach()}
         if not self.average.steps:
             self._begin_student()
-        loss = self.consistency_loss(z, batch.condition)
+        loss = self.consistency_loss(z, labels)
         self.optimiser.descend(loss, STUDENT_RATE * decay)
         self.average.follow(self.network)
         return {"student_loss": loss.detach()}
@@ -100,7 +104,7 @@ class LCM(Contender):
         """The student's objective on latents (B, L, h, w)."""
         t = stratified_times(len(z), TIMESTEPS, self.generator)  # (B,)
         z_t = self.diffusion.schedule.add_noise(z, normal_like(z, self.generator), t)
-        w = self._draw_guidance(z, labels)
+        w = None if labels is None else draw_guidance(len(z), self.generator)
         with torch.no_grad():
             u = (t - SKIP).clamp(min=0)
             z_u = self.diffusion.jump(z_t, self.guided(z_t, t, labels, w), t, u)
@@ -139,31 +143,25 @@ class LCM(Contender):
         if not self.teacher.steps:
             raise NotTrained("lcm samples once its second stage, the teacher, has begun")
         network = self.average.module if self.average.steps else self.teacher.module
-        device, classes = generator.device, self.spec.classes
-        if classes is not None and condition is None:
-            condition = torch.randint(classes, (n,), generator=generator, device=device)
+        device = generator.device
+        if self.spec.classes is None:
+            condition = None
+        elif condition is None:
+            condition = torch.randint(self.spec.classes, (n,), generator=generator, device=device)
         latents = []
         for start in range(0, n, SAMPLING_BATCH):
             size = min(SAMPLING_BATCH, n - start)
             noise = torch.randn((size, *self.autoencoder.latent_shape), generator=generator, device=device)
-            asked: tuple[Tensor, ...] = ()
-            if classes is not None and condition is not None:
-                asked = (condition[start : start + size], torch.full((size,), w, device=device))
+            asked = () if condition is None else (condition[start : start + size], torch.full((size,), w, device=device))
             latents.append(self.diffusion.multistep(network, noise, steps, generator, *asked))
         return torch.cat(latents)
 
     def _some_without(self, labels: Tensor | None) -> Tensor | None:
         """The labels, each left out with a chance of `WITHOUT_LABEL`."""
-        if labels is None or self.spec.classes is None:
+        if labels is None:
             return None
         left_out = torch.rand(len(labels), generator=self.generator, device=labels.device) < WITHOUT_LABEL
         return torch.where(left_out, self.network.nothing(labels), labels)
-
-    def _draw_guidance(self, z: Tensor, labels: Tensor | None) -> Tensor | None:
-        if labels is None or self.spec.classes is None:
-            return None
-        u = torch.rand(len(z), generator=self.generator, device=z.device)
-        return SMALLEST_GUIDANCE + (LARGEST_GUIDANCE - SMALLEST_GUIDANCE) * u
 
     def _begin_student(self) -> None:
         """The student starts as the teacher, its average goes on from the teacher's, its optimisers have empty momenta."""
@@ -173,6 +171,12 @@ class LCM(Contender):
 
     def _new_optimiser(self) -> MuonAdam:
         return MuonAdam(list(self.network.parameters()), self.network.unet.inner_weights())
+
+
+def draw_guidance(count: int, generator: torch.Generator) -> Tensor:
+    """w (count,) in [1, 4], more often small: where all are as likely, the conditional model, at the very end, comes out guided."""
+    u = torch.rand(count, generator=generator, device=generator.device)
+    return SMALLEST_GUIDANCE + (LARGEST_GUIDANCE - SMALLEST_GUIDANCE) * u**2
 
 
 class Network(nn.Module):
@@ -189,10 +193,10 @@ class Network(nn.Module):
 
     def forward(self, z_t: Tensor, time: Tensor, labels: Tensor | None = None, w: Tensor | None = None) -> Tensor:
         condition: Tensor | None = None
-        if self.classes is not None and labels is not None:
+        if labels is not None:
             condition = self.label(labels)  # (B, embedding)
             if w is not None:
-                condition = condition + self.guidance(w[:, None] - 1)
+                condition = condition + self.guidance(GUIDANCE_SCALE * (w[:, None] - SMALLEST_GUIDANCE))
         velocity: Tensor = self.unet(z_t, time, condition)
         return velocity
 
