@@ -35,7 +35,7 @@ from paragone.models.layers.unet import UNet, from_zero
 COMPRESSION = 8
 """Values of a picture for one of its latent; more latent values are rebuilt better, but drawn worse."""
 LATENT_NOISE = 0.1
-AUTOENCODER_RATE = 5e-3
+AUTOENCODER_RATE = 1e-2
 TEACHER_RATE = 1e-2
 STUDENT_RATE = 6e-3
 WARM_UP_SHARE = 0.03
