@@ -4,18 +4,25 @@ Stage `autoencoder`: x (B, C, H, W) -> z = (E(x) - m) / d (B, L, h, w), m and d 
 that latents have unit variance; decoder D. Objective E |D(z + s n) - x|^2, n ~ N(0, I): the noise bounds what a latent can
 carry and makes near latents decode alike, which is what a Kullback-Leibler term is for in Rombach et al. 2021
 (arXiv:2112.10752, section 3.1). Then both are frozen.
-Stage `teacher`: a velocity U-Net in the latent, as `ddpm` is one in pixels; where there are classes they are inputs, left out
+Stage `teacher`: a velocity U-Net in the latent, as `ddpm`'s in pixels; where there are classes they are inputs, left out
 one time in ten (Ho and Salimans 2022, arXiv:2207.12598).
 Stage `student`: it starts as the teacher, and with z_t = a_t z + s_t e, u = t - k, f' an average of f,
 
     E 1 / s_t^2 d(f(z_t, t, w, c), f'(z_u, u, w, c)),    z_u = DDIM(z_t, x_w, t -> u)            (Luo eq. 14 and 17)
     x_w = f_teacher(z_t, t, none) + w (f_teacher(z_t, t, c) - f_teacher(z_t, t, none))           (the augmented ODE, eq. 11 to 13)
 
-k is the skipping step (section 4.3); w, uniform in [1, 4], is an input of the student, so that a guided sample costs one
-pass a step: here w = 1 is the conditional model (Luo's w + 1). f(z_t, t) = a_t z_t - s_t F has the boundary f(z, 0) = z
-built in; see `layers.distillation`.
+k is the skipping step (section 4.3), and u = 0 where t < k; w in [1, 4] is an input of the student, so that a guided sample
+costs one pass a step: w = 1 is the conditional model, ours is Luo's w plus 1. Without classes x_w is the teacher's predicted
+x. f(z_t, t) = a_t z_t - s_t F has the boundary f(z, 0) = z built in; see `layers.distillation`.
 Sampling `lcm-N`: N passes (Song et al. 2023, arXiv:2303.01469, algorithm 1), then D; `lcm-4-cfg-W`: at guidance W.
 Pictures are padded until h and w, a fourth of the sides (half, where no side has 16 pixels), are even, and cropped.
+
+Hyper-parameters were chosen by FID against validation splits, one seed each, where differences below 0.5 are noise. MNIST,
+300,000 parameters, 60 CPU-seconds, in 1, 2, 4, 8 passes: 5.8, 4.8, 3.6, 3.8; `consistency` 10.2, 9.0, 7.7, 7.4; `ddpm` by DDIM
+in 4, 10, 50 steps 8.2, 6.5, 5.5, of a third of the updates. The teacher is what bounds it: in 50 steps 3.7, reconstructions
+0.4 (training data 0.3). With the autoencoder at half its rate, after 40 s, `lcm-4` 4.3; with half
+its share 6.3, with twice its noise 4.8. Digits with classes, 15 s, the same rate, `lcm-4`: w uniform and not scaled 2.8, more often small 2.2, scaled 2.1, both 1.7; the teacher in
+50 steps 1.5. Guidance makes classes plainer and FID worse: at w = 2 and 4 it is 3.3 and 4.7.
 """
 
 from typing import cast

@@ -361,11 +361,11 @@ def test_latents_have_zero_mean_and_unit_variance_and_decode_to_what_they_came_f
     channels = z.transpose(0, 1).flatten(1)
     assert channels.mean(1).abs().max() < 0.05
     assert (channels.std(1) - 1).abs().max() < 0.05
-    assert error < real.var(0).mean() / 2  # of what the mean picture leaves
+    assert error < real.var(0).mean() / 3  # of what the mean picture leaves
 
 
 def test_it_learns_digits_for_few_steps(learned):
-    """Squared distance of mean features: in 4 passes and in 1, far below that of independent pixels and of the teacher in one."""
+    """Squared distance of mean features: in 4 passes and in 1, a fifth of that of independent pixels, and below the teacher in one."""
     model, real, encoder = learned
     shuffled = real.flatten(1).gather(0, torch.randint(len(real), (400, 64), generator=seeded())).reshape(-1, 1, 8, 8)
     noise, asked = normal(400, *model.autoencoder.latent_shape), torch.arange(400) % 10
@@ -374,7 +374,7 @@ def test_it_learns_digits_for_few_steps(learned):
         centre = encoder.features(real).mean(0)
         one, four = (model.sample(400, seeded(2), asked, f"lcm-{k}") for k in (1, 4))
         far = [float((encoder.features(x).mean(0) - centre).square().sum()) for x in (one, four, shuffled, early)]
-    assert max(far[:2]) < min(far[2] / 4, far[3] / 2), far
+    assert max(far[:2]) < min(far[2] / 5, far[3]), far
 
 
 def test_it_learns_classes_and_that_guidance_makes_them_plainer(learned):
@@ -385,6 +385,6 @@ def test_it_learns_classes_and_that_guidance_makes_them_plainer(learned):
         for sampler in ("lcm-4", "lcm-4-cfg-2", "lcm-4-cfg-4"):
             found = encoder(model.sample(500, seeded(2), asked, sampler)).argmax(1)
             right[sampler] = float(np.mean((found == asked).numpy()))
-    assert right["lcm-4"] > 0.6, right
+    assert right["lcm-4"] > 0.8, right
     assert right["lcm-4"] < right["lcm-4-cfg-2"], right
     assert right["lcm-4-cfg-4"] > right["lcm-4"], right
