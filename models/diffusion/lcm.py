@@ -20,9 +20,10 @@ Pictures are padded until h and w, a fourth of the sides (half, where no side ha
 Hyper-parameters were chosen by FID against validation splits, one seed each, where differences below 0.5 are noise. MNIST,
 300,000 parameters, 60 CPU-seconds, in 1, 2, 4, 8 passes: 5.8, 4.8, 3.6, 3.8; `consistency` 10.2, 9.0, 7.7, 7.4; `ddpm` by DDIM
 in 4, 10, 50 steps 8.2, 6.5, 5.5, of a third of the updates. The teacher is what bounds it: in 50 steps 3.7, reconstructions
-0.4 (training data 0.3). With the autoencoder at half its rate, after 40 s, `lcm-4` 4.3; with half
-its share 6.3, with twice its noise 4.8. Digits with classes, 15 s, the same rate, `lcm-4`: w uniform and not scaled 2.8, more often small 2.2, scaled 2.1, both 1.7; the teacher in
-50 steps 1.5. Guidance makes classes plainer and FID worse: at w = 2 and 4 it is 3.3 and 4.7.
+0.4 (training data 0.3).
+With the autoencoder at half its rate, `lcm-4` after 40 s: 4.3; with half its share 6.3, with twice its noise 4.8; on digits
+with classes after 15 s: 2.8 with w uniform and not scaled, 2.2 more often small, 2.1 scaled, 1.7 both, the teacher in 50
+steps 1.5. Guidance makes classes plainer and FID worse: there 3.3 at w = 2, 4.7 at w = 4.
 """
 
 from typing import cast

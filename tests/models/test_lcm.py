@@ -365,7 +365,7 @@ def test_latents_have_zero_mean_and_unit_variance_and_decode_to_what_they_came_f
 
 
 def test_it_learns_digits_for_few_steps(learned):
-    """Squared distance of mean features: in 4 passes and in 1, a fifth of that of independent pixels, and below the teacher in one."""
+    """Distance of mean features in 4 passes and in 1: a fifth of that of independent pixels, and below the teacher in one."""
     model, real, encoder = learned
     shuffled = real.flatten(1).gather(0, torch.randint(len(real), (400, 64), generator=seeded())).reshape(-1, 1, 8, 8)
     noise, asked = normal(400, *model.autoencoder.latent_shape), torch.arange(400) % 10
