@@ -4,18 +4,26 @@ Stage `autoencoder`: x (B, C, H, W) -> z = (E(x) - m) / d (B, L, h, w), m and d 
 that latents have unit variance; decoder D. Objective E |D(z + s n) - x|^2, n ~ N(0, I): the noise bounds what a latent can
 carry and makes near latents decode alike, which is what a Kullback-Leibler term is for in Rombach et al. 2021
 (arXiv:2112.10752, section 3.1). Then both are frozen.
-Stage `teacher`: a velocity U-Net in the latent, as `ddpm` is one in pixels; where there are classes they are inputs, left out
+Stage `teacher`: a velocity U-Net in the latent, as `ddpm`'s in pixels; where there are classes they are inputs, left out
 one time in ten (Ho and Salimans 2022, arXiv:2207.12598).
 Stage `student`: it starts as the teacher, and with z_t = a_t z + s_t e, u = t - k, f' an average of f,
 
     E 1 / s_t^2 d(f(z_t, t, w, c), f'(z_u, u, w, c)),    z_u = DDIM(z_t, x_w, t -> u)            (Luo eq. 14 and 17)
     x_w = f_teacher(z_t, t, none) + w (f_teacher(z_t, t, c) - f_teacher(z_t, t, none))           (the augmented ODE, eq. 11 to 13)
 
-k is the skipping step (section 4.3); w, uniform in [1, 4], is an input of the student, so that a guided sample costs one
-pass a step: here w = 1 is the conditional model (Luo's w + 1). f(z_t, t) = a_t z_t - s_t F has the boundary f(z, 0) = z
-built in; see `layers.distillation`.
+k is the skipping step (section 4.3), and u = 0 where t < k; w in [1, 4] is an input of the student, so that a guided sample
+costs one pass a step: w = 1 is the conditional model, ours is Luo's w plus 1. Without classes x_w is the teacher's predicted
+x. f(z_t, t) = a_t z_t - s_t F has the boundary f(z, 0) = z built in; see `layers.distillation`.
 Sampling `lcm-N`: N passes (Song et al. 2023, arXiv:2303.01469, algorithm 1), then D; `lcm-4-cfg-W`: at guidance W.
 Pictures are padded until h and w, a fourth of the sides (half, where no side has 16 pixels), are even, and cropped.
+
+Hyper-parameters were chosen by FID against validation splits, one seed each, where differences below 0.5 are noise. MNIST,
+300,000 parameters, 60 CPU-seconds, in 1, 2, 4, 8 passes: 5.8, 4.8, 3.6, 3.8; `consistency` 10.2, 9.0, 7.7, 7.4; `ddpm` by DDIM
+in 4, 10, 50 steps 8.2, 6.5, 5.5, of a third of the updates. The teacher is what bounds it: in 50 steps 3.7, reconstructions
+0.4 (training data 0.3).
+With the autoencoder at half its rate, `lcm-4` after 40 s: 4.3; with half its share 6.3, with twice its noise 4.8; on digits
+with classes after 15 s: 2.8 with w uniform and not scaled, 2.2 more often small, 2.1 scaled, 1.7 both, the teacher in 50
+steps 1.5. Guidance makes classes plainer and FID worse: there 3.3 at w = 2, 4.7 at w = 4.
 """
 
 from typing import cast
@@ -35,19 +43,21 @@ from paragone.models.layers.unet import UNet, from_zero
 COMPRESSION = 8
 """Values of a picture for one of its latent; more latent values are rebuilt better, but drawn worse."""
 LATENT_NOISE = 0.1
-AUTOENCODER_RATE = 5e-3
+AUTOENCODER_RATE = 1e-2
 TEACHER_RATE = 1e-2
 STUDENT_RATE = 6e-3
 WARM_UP_SHARE = 0.03
 TEACHER_DECAY = 0.99
 STUDENT_DECAY = 0.95
-STATISTICS_DECAY = 0.95
+STATISTICS_DECAY = 0.8
 SKIP = 64
 """k, of T = 1024 times."""
 SOFTNESS = 0.0125
 WITHOUT_LABEL = 0.1
 """Share of the teacher's items that it sees without their class."""
 SMALLEST_GUIDANCE, LARGEST_GUIDANCE = 1.0, 4.0
+GUIDANCE_SCALE = 4.0
+"""By which the student's input w - 1 is multiplied: its weights start at 0 and have few steps to tell one w from another."""
 SAMPLING_BATCH = 500  # images a network pass: bounds the memory
 
 
@@ -78,15 +88,17 @@ class LCM(Contender):
             loss = self.reconstruction_loss(batch.x)
             self.autoencoder_optimiser.descend(loss, AUTOENCODER_RATE * decay)
             return {"squared_error": loss.detach()}
-        z = self.encode(batch.x).detach()
+        labels = None if self.spec.classes is None else batch.condition  # (B,)
+        with torch.no_grad():
+            z = self.encode(batch.x)
         if stage == "teacher":
-            loss = self.diffusion.denoising_loss(self.network, z, self.generator, self._some_without(batch.condition))
+            loss = self.diffusion.denoising_loss(self.network, z, self.generator, self._some_without(labels))
             self.optimiser.descend(loss, TEACHER_RATE * decay)
             self.teacher.follow(self.network)
             return {"teacher_loss": loss.detach()}
         if not self.average.steps:
             self._begin_student()
-        loss = self.consistency_loss(z, batch.condition)
+        loss = self.consistency_loss(z, labels)
         self.optimiser.descend(loss, STUDENT_RATE * decay)
         self.average.follow(self.network)
         return {"student_loss": loss.detach()}
@@ -100,7 +112,7 @@ class LCM(Contender):
         """The student's objective on latents (B, L, h, w)."""
         t = stratified_times(len(z), TIMESTEPS, self.generator)  # (B,)
         z_t = self.diffusion.schedule.add_noise(z, normal_like(z, self.generator), t)
-        w = self._draw_guidance(z, labels)
+        w = None if labels is None else draw_guidance(len(z), self.generator)
         with torch.no_grad():
             u = (t - SKIP).clamp(min=0)
             z_u = self.diffusion.jump(z_t, self.guided(z_t, t, labels, w), t, u)
@@ -139,31 +151,25 @@ class LCM(Contender):
         if not self.teacher.steps:
             raise NotTrained("lcm samples once its second stage, the teacher, has begun")
         network = self.average.module if self.average.steps else self.teacher.module
-        device, classes = generator.device, self.spec.classes
-        if classes is not None and condition is None:
-            condition = torch.randint(classes, (n,), generator=generator, device=device)
+        device = generator.device
+        if self.spec.classes is None:
+            condition = None
+        elif condition is None:
+            condition = torch.randint(self.spec.classes, (n,), generator=generator, device=device)
         latents = []
         for start in range(0, n, SAMPLING_BATCH):
             size = min(SAMPLING_BATCH, n - start)
             noise = torch.randn((size, *self.autoencoder.latent_shape), generator=generator, device=device)
-            asked: tuple[Tensor, ...] = ()
-            if classes is not None and condition is not None:
-                asked = (condition[start : start + size], torch.full((size,), w, device=device))
+            asked = () if condition is None else (condition[start : start + size], torch.full((size,), w, device=device))
             latents.append(self.diffusion.multistep(network, noise, steps, generator, *asked))
         return torch.cat(latents)
 
     def _some_without(self, labels: Tensor | None) -> Tensor | None:
         """The labels, each left out with a chance of `WITHOUT_LABEL`."""
-        if labels is None or self.spec.classes is None:
+        if labels is None:
             return None
         left_out = torch.rand(len(labels), generator=self.generator, device=labels.device) < WITHOUT_LABEL
         return torch.where(left_out, self.network.nothing(labels), labels)
-
-    def _draw_guidance(self, z: Tensor, labels: Tensor | None) -> Tensor | None:
-        if labels is None or self.spec.classes is None:
-            return None
-        u = torch.rand(len(z), generator=self.generator, device=z.device)
-        return SMALLEST_GUIDANCE + (LARGEST_GUIDANCE - SMALLEST_GUIDANCE) * u
 
     def _begin_student(self) -> None:
         """The student starts as the teacher, its average goes on from the teacher's, its optimisers have empty momenta."""
@@ -173,6 +179,12 @@ class LCM(Contender):
 
     def _new_optimiser(self) -> MuonAdam:
         return MuonAdam(list(self.network.parameters()), self.network.unet.inner_weights())
+
+
+def draw_guidance(count: int, generator: torch.Generator) -> Tensor:
+    """w (count,) in [1, 4], more often small: where all are as likely, the conditional model, at the very end, comes out guided."""
+    u = torch.rand(count, generator=generator, device=generator.device)
+    return SMALLEST_GUIDANCE + (LARGEST_GUIDANCE - SMALLEST_GUIDANCE) * u**2
 
 
 class Network(nn.Module):
@@ -189,10 +201,10 @@ class Network(nn.Module):
 
     def forward(self, z_t: Tensor, time: Tensor, labels: Tensor | None = None, w: Tensor | None = None) -> Tensor:
         condition: Tensor | None = None
-        if self.classes is not None and labels is not None:
+        if labels is not None:
             condition = self.label(labels)  # (B, embedding)
             if w is not None:
-                condition = condition + self.guidance(w[:, None] - 1)
+                condition = condition + self.guidance(GUIDANCE_SCALE * (w[:, None] - SMALLEST_GUIDANCE))
         velocity: Tensor = self.unet(z_t, time, condition)
         return velocity
 
