@@ -10,6 +10,7 @@ from an average of G's weights.
 Sampling cost: one pass. No likelihood.
 """
 
+import math
 from itertools import pairwise
 
 import torch
@@ -23,6 +24,8 @@ from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
 HIDDEN_LAYERS = 2
 """Of either net."""
+LATENT_OCTAVES, OCTAVES = 4, 3
+"""Of the sines and cosines in which z enters G, and x enters D."""
 
 
 @register("mlp-gan", family="gan", modalities=("points",))
@@ -50,15 +53,15 @@ class MLPGAN(Contender):
     latent = 2  # dimensions of z
     learning_rate = 1e-3  # of both nets
     betas = (0.5, 0.99)
-    gamma = 0.1  # weight of R1
+    gammas = (0.1, 0.01)  # weight of R1 and R2 at the start and at the end
     penalty_interval = 8  # k, updates
     average_decay = 0.99
 
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
         (size,) = spec.shape
-        self.generator_net = perceptron(self.latent, width, size, nn.ReLU())
-        self.discriminator = perceptron(size, width, 1, nn.LeakyReLU(SLOPE))
+        self.generator_net = perceptron(Waves(self.latent, LATENT_OCTAVES, fall=1.0), width, size, nn.ReLU())
+        self.discriminator = perceptron(Waves(size, OCTAVES, fall=0.5), width, 1, nn.LeakyReLU(SLOPE))
         self.average = WeightAverage(self.generator_net, self.average_decay)
         self.optimisers = tuple(
             torch.optim.Adam(net.parameters(), lr=self.learning_rate, betas=self.betas, fused=True)
@@ -71,7 +74,7 @@ class MLPGAN(Contender):
         for optimiser in self.optimisers:
             set_learning_rate(optimiser, rate)
         fake = self.generator_net(self.draw_latents(len(batch.x), self.generator))
-        critic_loss, penalty = self._step_discriminator(batch.x, fake.detach())
+        critic_loss, penalty = self._step_discriminator(batch.x, fake.detach(), self.gamma_at(progress))
         loss = generator_loss(self.discriminator(fake))
         self._step(1, loss, self.generator_net)
         self.average.follow(self.generator_net)
@@ -86,19 +89,24 @@ class MLPGAN(Contender):
         points: Tensor = self.average.module(z)
         return points
 
+    def gamma_at(self, progress: float) -> float:
+        """The penalty's weight, which falls from the first of `gammas` to the second by equal factors."""
+        first, last = self.gammas
+        return float(first * (last / first) ** progress)
+
     def draw_latents(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, self.latent, generator=generator, device=generator.device)
 
-    def _step_discriminator(self, real: Tensor, fake: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def _step_discriminator(self, real: Tensor, fake: Tensor, gamma: float) -> tuple[Tensor, dict[str, Tensor]]:
         on_real, on_fake = self.discriminator(torch.cat([real, fake])).split(len(real))
         loss = discriminator_loss(on_real, on_fake)
         logged = loss.detach()
-        penalty = {}
+        penalty: dict[str, Tensor] = {}
         if self.updates % self.penalty_interval == 0:
             # By `forward`, as a call may be compiled, and compiled code cannot be differentiated twice.
-            r1 = r1_penalty(self.discriminator.forward, real)
-            loss = loss + self.penalty_interval * self.gamma / 2 * r1
-            penalty["r1"] = r1.detach()
+            r1, r2 = (r1_penalty(self.discriminator.forward, x) for x in (real, fake))
+            loss = loss + self.penalty_interval * gamma / 2 * (r1 + r2)
+            penalty = {"r1": r1.detach(), "r2": r2.detach()}
         self._step(0, loss, self.discriminator)
         return logged, penalty
 
@@ -109,12 +117,30 @@ class MLPGAN(Contender):
         self.optimisers[which].step()
 
 
-def perceptron(inputs: int, width: int, outputs: int, activation: nn.Module) -> nn.Sequential:
-    """(B, inputs) to (B, outputs) by HIDDEN_LAYERS layers of `width` units, whose biases start at N(0, 1)."""
-    sizes = [inputs, *[width] * HIDDEN_LAYERS]
+def perceptron(waves: "Waves", width: int, outputs: int, activation: nn.Module) -> nn.Sequential:
+    """(B, inputs) to (B, outputs): waves, then HIDDEN_LAYERS layers of `width` units, whose biases start at N(0, 1)."""
+    sizes = [waves.outputs, *[width] * HIDDEN_LAYERS]
     hidden = [nn.Linear(a, b) for a, b in pairwise(sizes)]
-    net = nn.Sequential(*(m for layer in hidden for m in (layer, activation)), nn.Linear(width, outputs))
+    net = nn.Sequential(waves, *(m for layer in hidden for m in (layer, activation)), nn.Linear(width, outputs))
     initialise(net)
     for layer in hidden:
         nn.init.normal_(layer.bias)
     return net
+
+
+class Waves(nn.Module):
+    """x (B, inputs) beside sines and cosines of 2^k pi / 2 x for k < `octaves`, weighed by fall^k: (B, outputs)."""
+
+    frequencies: Tensor
+    weights: Tensor
+
+    def __init__(self, inputs: int, octaves: int, fall: float) -> None:
+        super().__init__()
+        self.outputs = inputs * (1 + 2 * octaves)
+        k = torch.arange(octaves, dtype=torch.float32)
+        self.register_buffer("frequencies", math.pi / 2 * 2.0**k, persistent=False)
+        self.register_buffer("weights", (fall**k).repeat(inputs), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = (x[:, :, None] * self.frequencies).flatten(1)
+        return torch.cat([x, self.weights * angles.sin(), self.weights * angles.cos()], dim=1)
