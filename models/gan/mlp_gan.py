@@ -34,10 +34,11 @@ class MLPGAN(Contender):
     """The GAN; both nets take one step an update, the discriminator first.
 
     Hyper-parameters, chosen by energy distance to validation points, 2,500 against 2,500 (two draws of the grid are 1.3e-3 to
-    1.7e-3 apart, a Gaussian of its moments 1.7e-2), mostly on the grid after 5 CPU-seconds at one seed. Waves into D alone met
-    fewer modes (3.6e-2 to 2.4e-1, for 5.7e-3 without), into G as well more. Falling gamma: at 0.1 throughout D cannot be as
-    steep as these modes are narrow; down to 1e-3 the ring collapsed. Batch norm in G, rates 2e-3 and 3e-3, three layers, z of 4
-    or 8 dimensions, batches of 32, 128 and 256, one backward pass for both nets: no better or worse.
+    1.7e-3 apart, a Gaussian of its moments 1.7e-2), mostly on the grid after 5 CPU-seconds at one seed. Waves into D alone were
+    mostly worse (three or four octaves 8.9e-3 to 4.8e-1, for 5.7e-3 without); into G as well, they gave 6.4e-3 to 1.3e-2 at
+    two to four times the modes. After 10 seconds gamma falling 0.1 to 0.01 gave 2.2e-3 and on the ring 3.5e-3, at 0.1 throughout
+    2.8e-3 and 5.7e-3, 0.3 to 0.03 4.5e-3 and 3.3e-3; down to 1e-3 the ring lost modes (5.0e-1). No better: batch norm in G,
+    z of 4 dimensions, one backward pass for both nets.
 
     After 10 CPU-seconds (about 3,000 updates) at 200,000 parameters, three seeds; a mode counts with 20 of 2,500 samples within
     three standard deviations, and the share is that of samples so near to any mode:
