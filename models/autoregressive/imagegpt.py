@@ -36,6 +36,8 @@ from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
 ADAM_RATE = 1.2e-2
 MUON_RATE = 1.5e-2
+WEIGHT_DECAY = 0.0
+ADAM_DECAY = 0.0
 AVERAGE_DECAY = 0.98
 DEPTH = 4
 HEADS = 2
@@ -71,8 +73,8 @@ class ImageGPT(Contender):
         hidden = [p for p in self.network.body.parameters() if p.ndim > 1]
         chosen = {id(p) for p in hidden}
         rest = [p for p in self.network.parameters() if id(p) not in chosen]
-        self.muon = Muon(hidden, lr=MUON_RATE)
-        self.adam = torch.optim.Adam(rest, lr=ADAM_RATE, betas=(0.9, 0.99), fused=True)
+        self.muon = Muon(hidden, lr=MUON_RATE, weight_decay=WEIGHT_DECAY)
+        self.adam = torch.optim.AdamW(rest, lr=ADAM_RATE, betas=(0.9, 0.99), weight_decay=ADAM_DECAY, fused=True)
 
     def update(self, batch: Batch, progress: float) -> dict[str, Tensor | float]:
         unlabelled = torch.zeros(len(batch.x), dtype=torch.int64, device=batch.x.device)

@@ -6,7 +6,7 @@ For a weight W (out, in x kernel) with gradient G and momentum buffer M:
 
 NS is five steps of a Newton-Schulz iteration whose quintic drives every singular value near 1 (Jordan et al., "Muon").
 The factor gives U the root-mean-square of a typical Adam step (Liu et al., section 2.2), so that one learning rate serves
-both optimisers; d decays the weights apart from their gradient, as AdamW does (Liu et al., eq. 3). Weights of equal shape are
+both optimisers; d decays the weights apart from their gradient, as AdamW does (also section 2.2). Weights of equal shape are
 stepped together: few large operations instead of many small ones.
 """
 
