@@ -2,11 +2,12 @@
 
 For a weight W (out, in x kernel) with gradient G and momentum buffer M:
 
-    M <- m M + G            U = NS(G + m M)            W <- W - lr . 0.2 sqrt(max(out, in)) . U
+    M <- m M + G            U = NS(G + m M)            W <- (1 - lr d) W - lr . 0.2 sqrt(max(out, in)) . U
 
 NS is five steps of a Newton-Schulz iteration whose quintic drives every singular value near 1 (Jordan et al., "Muon").
 The factor gives U the root-mean-square of a typical Adam step (Liu et al., section 2.2), so that one learning rate serves
-both optimisers. Weights of equal shape are stepped together: few large operations instead of many small ones.
+both optimisers; d decays the weights apart from their gradient, as AdamW does (also section 2.2). Weights of equal shape are
+stepped together: few large operations instead of many small ones.
 """
 
 from collections import defaultdict
@@ -33,11 +34,12 @@ def orthogonalise(matrices: Tensor, steps: int = 5) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Steps weights of two or more dimensions; the first is the output."""
 
-    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95) -> None:
+    def __init__(self, weights: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
         alike: dict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         for weight in weights:
             alike[weight.shape].append(weight)
-        super().__init__([{"params": group} for group in alike.values()], {"lr": lr, "momentum": momentum})
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+        super().__init__([{"params": group} for group in alike.values()], defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -51,5 +53,7 @@ class Muon(torch.optim.Optimizer):
             buffer = state["momentum"].mul_(group["momentum"]).add_(gradient)
             step = orthogonalise(gradient.add_(buffer, alpha=group["momentum"]))
             size = -group["lr"] * 0.2 * max(step.shape[1:]) ** 0.5
+            if group["weight_decay"] > 0:
+                torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
             for weight, direction in zip(weights, step, strict=True):
                 weight.add_(direction.view_as(weight), alpha=size)

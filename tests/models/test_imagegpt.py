@@ -153,8 +153,8 @@ def test_a_class_is_learnt_from_its_label():
     model = ImageGPT(spec, 8)
     classes = torch.arange(16) % 2
     x = (classes - 0.5).view(-1, 1, 1, 1).expand(-1, *spec.shape) * 2
-    for k in range(150):
-        model.update(Batch(x.contiguous(), classes), k / 150)
+    for k in range(300):
+        model.update(Batch(x.contiguous(), classes), k / 300)
     model.eval()
     with torch.no_grad():
         found = model.sample(16, generator(), classes)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: ranges, ends and monotonicity, for every progress and share."""
+"""Learning-rate schedules: ranges, ends and monotonicity, for every progress and share. Muon's weight decay."""
 
 import math
 
@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paragone.models.layers.muon import Muon
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
 shares = st.floats(0, 1)
@@ -73,3 +74,19 @@ def test_a_learning_rate_reaches_every_group(rate):
     a.grad, b.grad = torch.ones(1), torch.ones(1)
     optimiser.step()
     assert float(a.detach()) == float(b.detach()) == pytest.approx(1 - rate, rel=1e-6, abs=1e-6)
+
+
+@no_deadline
+@given(rate=st.floats(0, 0.5), decay=st.floats(0, 1))
+def test_muons_weight_decay_shrinks_every_weight_apart_from_its_gradient(rate, decay):
+    """(1 - lr d) W, then the step that would have been made without decay."""
+    start = torch.linspace(-1, 1, 12, dtype=torch.float64).view(3, 4)
+    ended = {}
+    for d in (0.0, decay):
+        weights = [torch.nn.Parameter(start.clone()), torch.nn.Parameter(-2 * start)]
+        for k, weight in enumerate(weights):
+            weight.grad = torch.sin(start + k)
+        Muon(weights, lr=rate, weight_decay=d).step()
+        ended[d] = [weight.detach() for weight in weights]
+    for k, before in enumerate((start, -2 * start)):
+        torch.testing.assert_close(ended[decay][k], ended[0.0][k] - rate * decay * before)
