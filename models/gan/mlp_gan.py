@@ -21,12 +21,15 @@ from paragone.models.contract import Batch, Contender, DataSpec, register
 from paragone.models.gan.dcgan import discriminator_loss, generator_loss
 from paragone.models.layers.adversarial import SLOPE, initialise, r1_penalty
 from paragone.models.layers.ema import WeightAverage
+from paragone.models.layers.embeddings import Waves
 from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 
 HIDDEN_LAYERS = 2
 """Of either net."""
 LATENT_OCTAVES, OCTAVES = 4, 3
 """Of the sines and cosines in which z enters G, and x enters D."""
+LOWEST = math.pi / 2
+"""Frequency of the first octave: the plane's points lie within two standard deviations."""
 
 
 @register("mlp-gan", family="gan", modalities=("points",))
@@ -62,8 +65,8 @@ class MLPGAN(Contender):
     def __init__(self, spec: DataSpec, width: int) -> None:
         super().__init__()
         (size,) = spec.shape
-        self.generator_net = perceptron(Waves(self.latent, LATENT_OCTAVES, fall=1.0), width, size, nn.ReLU())
-        self.discriminator = perceptron(Waves(size, OCTAVES, fall=0.5), width, 1, nn.LeakyReLU(SLOPE))
+        self.generator_net = perceptron(Waves(self.latent, LATENT_OCTAVES, LOWEST), width, size, nn.ReLU())
+        self.discriminator = perceptron(Waves(size, OCTAVES, LOWEST, fall=0.5), width, 1, nn.LeakyReLU(SLOPE))
         self.average = WeightAverage(self.generator_net, self.average_decay)
         self.optimisers = tuple(
             torch.optim.Adam(net.parameters(), lr=self.learning_rate, betas=self.betas, fused=True)
@@ -119,7 +122,7 @@ class MLPGAN(Contender):
         self.optimisers[which].step()
 
 
-def perceptron(waves: "Waves", width: int, outputs: int, activation: nn.Module) -> nn.Sequential:
+def perceptron(waves: Waves, width: int, outputs: int, activation: nn.Module) -> nn.Sequential:
     """(B, inputs) to (B, outputs): waves, then HIDDEN_LAYERS layers of `width` units, whose biases start at N(0, 1)."""
     sizes = [waves.outputs, *[width] * HIDDEN_LAYERS]
     hidden = [nn.Linear(a, b) for a, b in pairwise(sizes)]
@@ -128,21 +131,3 @@ def perceptron(waves: "Waves", width: int, outputs: int, activation: nn.Module) 
     for layer in hidden:
         nn.init.normal_(layer.bias)
     return net
-
-
-class Waves(nn.Module):
-    """x (B, inputs) beside sines and cosines of 2^k pi / 2 x for k < `octaves`, weighed by fall^k: (B, outputs)."""
-
-    frequencies: Tensor
-    weights: Tensor
-
-    def __init__(self, inputs: int, octaves: int, fall: float) -> None:
-        super().__init__()
-        self.outputs = inputs * (1 + 2 * octaves)
-        k = torch.arange(octaves, dtype=torch.float32)
-        self.register_buffer("frequencies", math.pi / 2 * 2.0**k, persistent=False)
-        self.register_buffer("weights", (fall**k).repeat(inputs), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        angles = (x[:, :, None] * self.frequencies).flatten(1)
-        return torch.cat([x, self.weights * angles.sin(), self.weights * angles.cos()], dim=1)

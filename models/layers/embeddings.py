@@ -1,4 +1,4 @@
-"""Embeddings of continuous numbers, such as a diffusion's time."""
+"""Embeddings of continuous numbers, such as a diffusion's time or a point's coordinates."""
 
 import math
 
@@ -36,3 +36,29 @@ class TimeEmbedding(nn.Module):
     def forward(self, time: Tensor) -> Tensor:
         embedded: Tensor = self.layers(sinusoidal(1000.0 * time, self.frequencies))
         return embedded
+
+
+class Waves(nn.Module):
+    """Numbers x (B, inputs) beside sines and cosines of w x, 2 w x, 4 w x .. : (B, outputs), outputs = inputs (1 + 2 octaves).
+
+    Without them a perceptron learns fine structure late (Tancik et al. 2020, arXiv:2006.10739).
+
+    Args:
+        inputs: how many numbers an item has.
+        octaves: how many frequencies; with 0 only x is left.
+        lowest: w, the angular frequency of the first.
+        fall: the k-th octave's waves have the amplitude fall^k.
+    """
+
+    def __init__(self, inputs: int, octaves: int, lowest: float = math.pi, fall: float = 1.0) -> None:
+        super().__init__()
+        self.outputs = inputs * (1 + 2 * octaves)
+        k = torch.arange(octaves, dtype=torch.float32)
+        self.register_buffer("frequencies", lowest * 2.0**k, persistent=False)
+        self.register_buffer("amplitudes", (fall**k).repeat(inputs), persistent=False)
+        self.frequencies: Tensor
+        self.amplitudes: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        angles = (x[:, :, None] * self.frequencies).flatten(1)
+        return torch.cat([x, self.amplitudes * angles.sin(), self.amplitudes * angles.cos()], dim=1)

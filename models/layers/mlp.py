@@ -5,12 +5,11 @@ embedding (B, embedding) where there is one (Nichol and Dhariwal 2021, arXiv:210
 and cosines of several octaves (Tancik et al. 2020, arXiv:2006.10739), without which fine structure is learnt late.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from paragone.models.layers.embeddings import Waves
 from paragone.models.layers.unet import from_zero
 
 
@@ -28,26 +27,18 @@ class ResidualMLP(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int, blocks: int = 3, embedding: int = 0, octaves: int = 0) -> None:
         super().__init__()
-        self.octaves = octaves
-        self.enter = nn.Linear(inputs * (1 + 2 * octaves), width)
+        self.waves = Waves(inputs, octaves)
+        self.enter = nn.Linear(self.waves.outputs, width)
         self.blocks = nn.ModuleList(_Block(width, embedding) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
         self.leave = from_zero(nn.Linear(width, outputs))
 
     def forward(self, x: Tensor, embedded: Tensor | None = None) -> Tensor:
-        h = self.enter(self._waves(x))  # (B, width)
+        h = self.enter(self.waves(x))  # (B, width)
         for block in self.blocks:
             h = block(h, embedded)
         out: Tensor = self.leave(F.silu(self.norm(h)))
         return out
-
-    def _waves(self, x: Tensor) -> Tensor:
-        """x (B, inputs) beside its sines and cosines, (B, inputs (1 + 2 octaves))."""
-        if not self.octaves:
-            return x
-        frequencies = math.pi * 2.0 ** torch.arange(self.octaves, device=x.device, dtype=x.dtype)
-        angles = (x[:, :, None] * frequencies).flatten(1)
-        return torch.cat([x, angles.sin(), angles.cos()], dim=1)
 
 
 class _Block(nn.Module):

@@ -15,7 +15,8 @@ from paragone.bench.metrics.mixture import grid25
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
 from paragone.models.gan.dcgan import discriminator_loss, generator_loss
-from paragone.models.gan.mlp_gan import MLPGAN, Waves, perceptron
+from paragone.models.gan.mlp_gan import MLPGAN, perceptron
+from paragone.models.layers.embeddings import Waves
 
 POINTS = DataSpec("points", (2,))
 
@@ -109,21 +110,6 @@ def test_the_penalty_falls_by_equal_factors():
     assert model.gamma_at(0.25) / model.gamma_at(0.0) == pytest.approx(model.gamma_at(0.75) / model.gamma_at(0.5))
 
 
-def test_waves_double_their_frequency_and_fall():
-    """Of each coordinate: itself, then sines and cosines at pi / 2 times 1, 2, 4, weighed 1, f, f^2."""
-    x = normal(3, 2)
-    found = Waves(2, 3, fall=0.5)(x)
-    expected = [
-        x,
-        *(
-            torch.stack([0.5**k * wave(math.pi / 2 * 2**k * x[:, c]) for c in (0, 1) for k in range(3)], 1)
-            for wave in (torch.sin, torch.cos)
-        ),
-    ]
-    torch.testing.assert_close(found, torch.cat(expected, 1))
-    assert found.shape[1] == Waves(2, 3, fall=0.5).outputs
-
-
 def test_each_loss_moves_its_own_net_alone():
     model = build()
     fake = model.generator_net(model.draw_latents(16, model.generator))
@@ -154,7 +140,7 @@ def test_points_come_from_the_average_of_the_weights_seen():
 def test_kinks_start_all_over_the_plane():
     """A rectifier of no bias has its kink through the origin, and such a net is linear along each ray from there."""
     torch.manual_seed(0)
-    net = perceptron(Waves(2, 0, fall=1.0), 64, 1, nn.ReLU())
+    net = perceptron(Waves(2, 0), 64, 1, nn.ReLU())
     ray = torch.linspace(0, 3, 301)[:, None] * torch.tensor([[0.6, 0.8]])
     bends = net(ray).detach().squeeze(1).diff(n=2).abs() > 1e-4
     assert bends.sum() > 20
