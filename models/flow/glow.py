@@ -52,8 +52,9 @@ class Glow(Contender):
 
     Hyper-parameters, chosen by FID on digits' validation split after 10 CPU-seconds at 200,000 parameters: AdamW (0.9, 0.99),
     rate 1e-2 with warm-up and cosine, batch 256, samples from an average of the weights. Comparisons, made at a weight decay of
-    0.4 (FID 2.9, sd 0.15 over 4 seeds), are of one seed: less than 1 says little. Steps 5 and 4 FID 2.9, 4 and 3 3.6, 8 at a single scale 5.5; started as a reversal of the channels instead of a rotation 3.9;
-    the prior a network like the couplings' 2.7, none 2.4, a convolution 2.4.
+    0.4 (FID 2.9, sd 0.15 over 4 seeds), are of one seed: less than 1 says little. Steps 5 and 4 FID 2.9, 4 and 3 3.6, 8 at a
+    single scale 5.5; started as a reversal of the channels instead of a rotation 3.9; the prior a network like the couplings'
+    2.7, none 2.4, a convolution 2.4.
     Weight decay trades FID against the likelihood of held-out digits, as in realnvp; after 10 and 60 CPU-seconds 0.4 gives FID 2.9
     and 3.0, bits/dim 2.8 and 4.3 (uniform noise has 4.1); 1.0 3.8 and 3.6, 2.3 and 2.7; 2.0 5.5 and 5.1, 2.1 and 2.1. Batches of 64
     see fewer pictures: FID 4.8, 2.2 bits/dim after 60. Temperatures below 1 make FID worse (t-0.7 5.5, t-0.5 13).
