@@ -33,6 +33,8 @@ from paragone.models.layers.optim import cosine, set_learning_rate, warm_up
 EPS = 1e-8
 GAIN = math.sqrt(2)
 """Of each layer, so that leaky ReLU leaves unit scale."""
+DEVIATION = 0.3
+"""Of demodulated weights at the start: it leaves no trace in the maps, but a step of Adam turns longer weights less."""
 TRUNCATION = {"default": 1.0, "psi-0.7": 0.7}
 """psi of each sampler; 1 is plain sampling."""
 
@@ -55,7 +57,7 @@ class StyleGAN(Contender):
     samplers = tuple(TRUNCATION)
     learned_buffers = ("mean_styles",)
     latent = 32  # dimensions of z
-    learning_rate = 8e-3  # of both nets
+    learning_rate = 5e-3  # of both nets
     mapping_slowdown = 0.3  # of the layers from z to w (2019, appendix C: 0.01)
     betas = (0.0, 0.99)
     gamma = 0.15  # weight of R1
@@ -112,16 +114,19 @@ class StyleGAN(Contender):
         picture: Tensor = net.synthesis(styles, noise)
         return picture
 
-    def decode_mixed(self, early: Tensor, late: Tensor, crossover: int) -> Tensor:
-        """Pictures in the styles of latents `early` before layer `crossover` of the synthesis, of `late` from there on.
-
-        There are `len(generator_net.synthesis.noise_sizes)` layers, coarse to fine; the noise is that of `early`.
-        """
-        net = self.average.module
-        (z, noise), (other, _) = self._parted(early), self._parted(late)
-        styles = torch.where(net.synthesis.layer_of_style < crossover, net.mapping(z), net.mapping(other))
-        picture: Tensor = net.synthesis(styles, noise)
+    def decode_mixed(self, z: Tensor, other: Tensor, part: str) -> Tensor:
+        """Early are the layers before half of them; the noise is that of `z`."""
+        if part not in ("early", "late"):
+            raise ValueError(f'part {part!r} of the layers is none; write "early" or "late"')
+        half = len(self.average.module.synthesis.noise_sizes) // 2
+        (_, noise), (styles, others) = self._parted(z), (self.average.module.mapping(self._parted(y)[0]) for y in (z, other))
+        early, late = (others, styles) if part == "early" else (styles, others)
+        picture: Tensor = self.average.module.synthesis(self._crossed(early, late, half), noise)
         return picture
+
+    def _crossed(self, early: Tensor, late: Tensor, crossover: int | Tensor) -> Tensor:
+        """Styles (n, ...) that are `early` before layer `crossover` of the synthesis, one or (n, 1), and `late` from there on."""
+        return torch.where(self.generator_net.synthesis.layer_of_style < crossover, early, late)
 
     def _parted(self, latents: Tensor) -> tuple[Tensor, Tensor]:
         """z (n, latent) and the noise of all layers, (n, pixels of all layers)."""
@@ -136,7 +141,7 @@ class StyleGAN(Contender):
         styles, late = mapping(torch.cat([z, others])).split([n, mixed])
         self._follow_mean(styles.detach())
         crossover = torch.randint(1, len(synthesis.noise_sizes), (mixed, 1), generator=draws, device=draws.device)
-        blend = torch.where(synthesis.layer_of_style < crossover, styles[:mixed], late)
+        blend = self._crossed(styles[:mixed], late, crossover)
         pictures: Tensor = synthesis(torch.cat([blend, styles[mixed:]]), noise)
         return pictures
 
@@ -171,7 +176,7 @@ class Generator(nn.Module):
     def __init__(self, shape: tuple[int, ...], latent: int, width: int) -> None:
         super().__init__()
         self.synthesis = Synthesis(shape, width)
-        self.mapping = Mapping(latent, 5 * width, len(self.synthesis.layer_of_style))
+        self.mapping = Mapping(latent, 16 * width, len(self.synthesis.layer_of_style))
 
 
 class Mapping(nn.Module):
@@ -196,7 +201,7 @@ class Mapping(nn.Module):
 class Synthesis(nn.Module):
     """Styles (B, styles) and noise (B, pixels of all layers) to pictures (B, C, H, W) in [-1, 1].
 
-    The coarsest map has one convolution, each finer one two, the first of which doubles it (2020, figure 7b).
+    Each size of map has two convolutions; the first of the coarsest is that of the constant, of a finer one it doubles the map.
     """
 
     layer_of_style: Tensor
@@ -206,30 +211,55 @@ class Synthesis(nn.Module):
         depths, (height, breadth) = pyramid(shape, width)
         if len(depths) == 1:
             raise ValueError(f"stylegan doubles maps and needs even sides, not {shape[1]} x {shape[2]} pixels")
-        channels = [_blocks(width / 2 * 2 ** min(level, 2)) for level in reversed(range(len(depths)))]  # coarse to fine
-        pairs = [(channels[0], channels[0], False)]
-        pairs += [step for a, b in pairwise(channels) for step in ((a, b, True), (b, b, False))]
-        self.constant = nn.Parameter(torch.randn(channels[0], height, breadth))
-        self.layers = nn.ModuleList(StyledConvolution(*pair) for pair in pairs)
+        channels = [8 * max(1, round(width * 2 ** min(level, 2) / 8)) for level in reversed(range(len(depths) - 1))]
+        first = 6 * width  # maps of the constant
+        layers: list[nn.Module] = [
+            StyledConstant(first, channels[0], (height, breadth)),
+            StyledConvolution(channels[0], channels[0]),
+        ]
+        for a, b in pairwise(channels):
+            layers += [StyledConvolution(a, b, doubles=True), StyledConvolution(b, b)]
+        self.layers = nn.ModuleList(layers)
         self.to_picture = nn.ModuleList(ToPicture(c, shape[0]) for c in channels)
-        levels = [(k + 1) // 2 for k in range(len(pairs))]  # of each layer: 0, 1, 1, 2, 2, ..
-        self.noise_shapes = [(1, height << level, breadth << level) for level in levels]
+        self.noise_shapes = [(1, height << (k // 2), breadth << (k // 2)) for k in range(len(layers))]
         self.noise_sizes = [math.prod(size) for size in self.noise_shapes]
-        self.style_sizes = [a for a, _, _ in pairs] + channels  # one style an input channel: the layers', then `to_picture`'s
-        owners = [*range(len(pairs)), *range(0, len(pairs), 2)]  # `to_picture` goes with the layer before it
+        inputs = [first, channels[0], *(c for a, b in pairwise(channels) for c in (a, b))]
+        self.style_sizes = inputs + channels  # one style an input channel: the layers', then `to_picture`'s
+        owners = [*range(len(layers)), *range(1, len(layers), 2)]  # `to_picture` goes with the layer before it
         owner = torch.repeat_interleave(torch.tensor(owners), torch.tensor(self.style_sizes))
         self.register_buffer("layer_of_style", owner, persistent=False)  # (styles,)
 
     def forward(self, styles: Tensor, noise: Tensor) -> Tensor:
         parts, maps = styles.split(self.style_sizes, 1), noise.split(self.noise_sizes, 1)
-        h = self.constant.expand(len(styles), -1, -1, -1)
-        picture = torch.zeros(())
+        h, picture = styles.new_zeros(()), styles.new_zeros(())
         for k, layer in enumerate(self.layers):
             h = layer(h, parts[k], maps[k].unflatten(1, self.noise_shapes[k]))  # (B, channels, H_l, W_l)
-            if k % 2 == 0:  # the last layer of its size
-                shown = self.to_picture[k // 2](h, parts[len(self.layers) + k // 2])
-                picture = shown if k == 0 else shown + F.interpolate(picture, scale_factor=2.0, mode="bilinear")
+            if k % 2 == 1:  # the last layer of its size
+                shown = self.to_picture[k // 2](h, parts[len(self.layers) + k // 2])  # (B, C, 2 H_l, 2 W_l)
+                picture = shown if k == 1 else shown + F.interpolate(picture, scale_factor=2.0, mode="bilinear")
         return picture.tanh()
+
+
+class StyledConstant(nn.Module):
+    """The layer of the learned constant: style s (B, in) and noise (B, 1, H, W) to (B, out, H, W); it has no other input.
+
+    What each channel of the constant becomes under its weights is the same for all pictures, and s weighs these maps: one
+    product of matrices, ninefold cheaper than convolving the modulated constant of each picture.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.constant = nn.Parameter(torch.randn(inputs, *size))
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3) * DEVIATION)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+
+    def forward(self, _: Tensor, s: Tensor, noise: Tensor) -> Tensor:
+        patches = F.unfold(self.constant[:, None], 3, padding=1)  # (in, 9, pixels)
+        maps = self.weight.flatten(2).transpose(0, 1) @ patches  # (in, out, pixels)
+        h = (s @ maps.flatten(1)).view(len(s), -1, *self.constant.shape[1:])  # (B, out, H, W)
+        energy = self.weight.square().sum((2, 3)).T
+        return activate(h, s, energy, self.bias, self.noise_strength * noise)
 
 
 class StyledConvolution(nn.Module):
@@ -239,14 +269,13 @@ class StyledConvolution(nn.Module):
     pictures of a batch share one convolution, where w'' differs from picture to picture.
     """
 
-    def __init__(self, inputs: int, outputs: int, doubles: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, doubles: bool = False) -> None:
         super().__init__()
         self.doubles = doubles
-        self.weight = nn.Parameter(torch.randn((inputs, outputs, 4, 4) if doubles else (outputs, inputs, 3, 3)))
+        shape = (inputs, outputs, 4, 4) if doubles else (outputs, inputs, 3, 3)
+        self.weight = nn.Parameter(torch.randn(shape) * DEVIATION)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
-        with torch.no_grad():
-            self.weight.mul_(math.sqrt(1 / (inputs * (4 if doubles else 9))))
 
     def forward(self, h: Tensor, s: Tensor, noise: Tensor) -> Tensor:
         energy = self.weight.square().sum((2, 3))
@@ -257,27 +286,27 @@ class StyledConvolution(nn.Module):
         else:
             h = F.conv2d(h, self.weight, padding=1)
             energy = energy.T
-        norm = (s.square() @ energy + EPS).rsqrt()  # (B, out)
-        h = torch.addcmul(self.bias[:, None, None], h, GAIN * norm[:, :, None, None])
-        # In place, as maps are large: what is overwritten no derivative needs.
-        return F.leaky_relu_(h.add_(self.noise_strength * noise), SLOPE)
+        return activate(h, s, energy, self.bias, self.noise_strength * noise)
+
+
+def activate(h: Tensor, s: Tensor, energy: Tensor, bias: Tensor, noise: Tensor) -> Tensor:
+    """Demodulate h (B, out, H, W) by styles s (B, in) and `energy` (in, out), sum_k w^2; then add, scale, leaky ReLU."""
+    norm = (s.square() @ energy + EPS).rsqrt()  # (B, out)
+    h = torch.addcmul(bias[:, None, None], h, GAIN * norm[:, :, None, None])
+    # In place, as maps are large: what is overwritten no derivative needs.
+    return F.leaky_relu_(h.add_(noise), SLOPE)
 
 
 class ToPicture(nn.Module):
-    """h (B, in, H, W) and style (B, in) to colours (B, C, H, W): 1 x 1, modulated, not demodulated."""
+    """h (B, in, H, W) and style (B, in) to colours (B, C, 2 H, 2 W): 4 x 4 and doubling, modulated, not demodulated."""
 
     def __init__(self, inputs: int, colours: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, colours, 1)
-        nn.init.normal_(self.convolution.weight, std=math.sqrt(1 / inputs))
+        self.convolution = nn.ConvTranspose2d(inputs, colours, 4, 2, 1)
+        nn.init.normal_(self.convolution.weight, std=math.sqrt(1 / (4 * inputs)))
         assert self.convolution.bias is not None
         nn.init.zeros_(self.convolution.bias)
 
     def forward(self, h: Tensor, s: Tensor) -> Tensor:
         colours: Tensor = self.convolution(h * s[:, :, None, None])
         return colours
-
-
-def _blocks(channels: float) -> int:
-    """The nearest multiple of 16 channels, at least 16: what vector units take."""
-    return 16 * max(1, round(channels / 16))

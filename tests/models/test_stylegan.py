@@ -12,7 +12,7 @@ from paragone.bench.data.digits import digits
 from paragone.bench.metrics.encoder import load_encoder
 from paragone.bench.sizing import outside_budget, solve_width
 from paragone.models import Batch, DataSpec
-from paragone.models.gan.stylegan import GAIN, Mapping, StyledConvolution, StyleGAN, Synthesis, ToPicture
+from paragone.models.gan.stylegan import GAIN, Mapping, StyledConstant, StyledConvolution, StyleGAN, Synthesis, ToPicture
 from paragone.models.layers.adversarial import SLOPE
 from tests.models.test_dcgan import frechet
 
@@ -31,10 +31,10 @@ def build(shape=(1, 8, 8), width=8, seed=0, cls=StyleGAN):
     return model
 
 
-def trained(steps=3, **how):
-    model = build(**how)
+def trained(steps=3, shape=(1, 8, 8), **how):
+    model = build(shape, **how)
     for k in range(steps):
-        model.update(Batch(pictures(16, seed=k)), 0.2)
+        model.update(Batch(pictures(16, shape, k)), 0.2)
     return model.eval().requires_grad_(False)
 
 
@@ -103,6 +103,15 @@ def test_a_layers_output_has_unit_scale_whatever_the_styles(double):
     assert out.square().mean().item() == pytest.approx(1, rel=0.1)
 
 
+def test_weighing_the_maps_of_the_constant_is_convolving_it_with_modulated_weights():
+    torch.manual_seed(3)
+    layer, s = StyledConstant(5, 4, (6, 7)).double().requires_grad_(False), normal(3, 5, seed=1)
+    modulated = s[:, None, :, None, None] * layer.weight  # (B, out, in, 3, 3)
+    weights = modulated / modulated.square().sum((2, 3, 4), keepdim=True).sqrt()
+    expected = torch.cat([F.conv2d(layer.constant[None], w, padding=1) for w in weights])
+    torch.testing.assert_close(linear_part(layer, torch.zeros(()), s), expected, rtol=1e-6, atol=1e-6)
+
+
 def test_colours_are_modulated_but_not_demodulated():
     torch.manual_seed(0)
     layer, h, s = ToPicture(5, 3).double(), normal(2, 5, 4, 4), normal(2, 5, seed=1)
@@ -156,47 +165,69 @@ def test_the_picture_is_the_sum_of_what_each_size_adds():
     seen = []
     net.to_picture[0].register_forward_hook(lambda *given: seen.append(given[-1]))
     picture = net(styles, noise)
-    for _ in range(2):
-        seen[0] = F.interpolate(seen[0], scale_factor=2.0, mode="bilinear")
-    torch.testing.assert_close(picture, seen[0].tanh())
+    doubled = F.interpolate(seen[0], scale_factor=2.0, mode="bilinear")
+    torch.testing.assert_close(picture, doubled.tanh())
     net.to_picture[1].convolution.weight.fill_(0.1)
     assert (net(styles, noise) - picture).abs().max() > 0.01
 
 
-def test_mixing_takes_layers_before_the_crossover_from_one_and_the_rest_from_the_other():
-    """At either end it is one of the two; between, what the first layer makes is early's and what the last makes is late's."""
-    model = trained()
-    net = model.average.module
-    layers = len(net.synthesis.noise_sizes)
-    early, late = (model.draw_latents(4, torch.Generator().manual_seed(s)) for s in (0, 1))
-    late[:, model.latent :] = early[:, model.latent :]  # the same noise, so that styles alone differ
-    assert torch.equal(model.decode_mixed(early, late, layers), model.decode(early))
-    assert torch.equal(model.decode_mixed(early, late, 0), model.decode(late))
-    for crossover in range(1, layers):
-        mixed, seen = model.decode_mixed(early, late, crossover), styles_seen(model, early, late, crossover)
-        assert not torch.equal(mixed, model.decode(early))
-        assert not torch.equal(mixed, model.decode(late))
-        one, other = (net.mapping(z[:, : model.latent]).split(net.synthesis.style_sizes, 1) for z in (early, late))
-        for number in range(layers):
-            assert torch.equal(seen[number], (one if number < crossover else other)[number]), (crossover, number)
-
-
-def styles_seen(model, early, late, crossover):
+def styles_seen(model, z, other, part):
     """The styles that each convolution of the synthesis gets."""
     seen = []
     hooks = [
         layer.register_forward_pre_hook(lambda _, given: seen.append(given[1])) for layer in model.average.module.synthesis.layers
     ]
-    model.decode_mixed(early, late, crossover)
+    mixed = model.decode_mixed(z, other, part)
     for hook in hooks:
         hook.remove()
-    return seen
+    return mixed, seen
+
+
+@pytest.mark.parametrize("part", ["early", "late"])
+def test_one_half_of_the_layers_follows_other(part):
+    model = trained(shape=(1, 28, 28))
+    net = model.average.module
+    z, other = (model.draw_latents(4, torch.Generator().manual_seed(s)) for s in (0, 1))
+    mixed, seen = styles_seen(model, z, other, part)
+    own, others = (net.mapping(y[:, : model.latent]).split(net.synthesis.style_sizes, 1) for y in (z, other))
+    for number, found in enumerate(seen):
+        assert torch.equal(found, (others if (number < 2) == (part == "early") else own)[number]), number
+    assert not torch.equal(mixed, model.decode(z))
+    assert not torch.equal(mixed, model.decode(other))
+
+
+@pytest.mark.parametrize("part", ["early", "late"])
+def test_a_mixed_latent_keeps_its_noise(part):
+    model = trained()
+    for layer in model.average.module.synthesis.layers:
+        layer.noise_strength.fill_(1.0)
+    z, other = (model.draw_latents(4, torch.Generator().manual_seed(s)) for s in (0, 1))
+    same_styles = torch.cat([z[:, : model.latent], other[:, model.latent :]], 1)
+    assert torch.equal(model.decode_mixed(z, same_styles, part), model.decode(z))
+
+
+def test_unknown_parts_are_refused():
+    model = trained()
+    z = model.draw_latents(1, torch.Generator())
+    with pytest.raises(ValueError, match="'middle'"):
+        model.decode_mixed(z, z, "middle")
+
+
+def test_at_either_end_the_crossover_leaves_one_of_the_two():
+    model = trained()
+    own, other = (model.average.module.mapping(normal(4, model.latent, seed=s, dtype=torch.float32)) for s in (0, 1))
+    layers = len(model.average.module.synthesis.layers)
+    assert torch.equal(model._crossed(own, other, layers), own)
+    assert torch.equal(model._crossed(own, other, 0), other)
+    crossed = model._crossed(own, other, torch.tensor([[0], [1], [layers], [1]]))  # one a picture
+    assert torch.equal(crossed[0], other[0])
+    assert torch.equal(crossed[2], own[2])
 
 
 def test_colours_go_with_the_layer_before_them():
     net = Synthesis((1, 28, 28), 8)
     owners = [set(part.tolist()) for part in net.layer_of_style.split(net.style_sizes)]
-    assert owners == [{0}, {1}, {2}, {3}, {4}, {0}, {2}, {4}]
+    assert owners == [{0}, {1}, {2}, {3}, {1}, {3}]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -214,7 +245,7 @@ def test_the_mixed_share_of_training_pictures_has_two_styles(share):
     mixed = round(20 * share)
     assert same[mixed:].all()
     first = model.generator_net.synthesis.layer_of_style == 0
-    last = model.generator_net.synthesis.layer_of_style == 2
+    last = model.generator_net.synthesis.layer_of_style == 1
     assert same[:mixed, first].all()
     assert not same[:mixed, last].all(1).any()
 
@@ -302,7 +333,11 @@ def test_the_mapping_learns_more_slowly():
     """Adam's first step is as long as its rate in every weight that has a slope; the styles' affine maps go at the full rate."""
     model = build()
     mapping = model.generator_net.mapping
-    parts = {"w": mapping.layers[0].weight, "styles": mapping.styles.weight, "constant": model.generator_net.synthesis.constant}
+    parts = {
+        "w": mapping.layers[0].weight,
+        "styles": mapping.styles.weight,
+        "constant": model.generator_net.synthesis.layers[0].constant,
+    }
     before = {name: p.detach().clone() for name, p in parts.items()}
     model.update(Batch(pictures(16)), 0.5)
     steps = {name: float((p.detach() - before[name]).abs().max()) for name, p in parts.items()}
