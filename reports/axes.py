@@ -48,8 +48,8 @@ def table(track: Track) -> list[dict[str, Any]]:
 def missing(track: Track) -> str:
     """A sentence on the axes that were not measured, "" where all were."""
     reasons = absent(track.judged)
-    names = {"train_flops": "flops", "train_joules": "joules"}
-    told = [f"{names.get(axis, axis)} ({style.line(reason, 160)})" for axis, reason in reasons.items()]
+    names = {"train_s": "seconds"}
+    told = [f"{names.get(axis, axis.removeprefix('train_'))} ({style.line(reason, 160)})" for axis, reason in reasons.items()]
     return f"Not ranked at equal {style.names(told)}." if told else ""
 
 

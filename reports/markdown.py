@@ -77,11 +77,11 @@ def _claims(run: Run) -> list[str]:
 
 
 def _track(track: Track, plots: Sequence[Plot], where: str) -> list[str]:
-    sheet = [plot for plot in plots if plot.name.endswith("-samples")]
+    sheet = [plot for plot in plots if plot.name.endswith(("-samples", "-points"))]
     others = [plot for plot in plots if plot not in sheet]
     return [
         f"## Samples{where}",
-        "\n\n".join(_picture(plot) for plot in sheet) or "This run kept no images.",
+        "\n\n".join(_picture(plot) for plot in sheet) or "This run kept no samples.",
         f"## Rankings{where}",
         _ranking(track),
         f"## Trade-offs{where}",
