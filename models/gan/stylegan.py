@@ -203,6 +203,12 @@ class Mapping(nn.Module):
         return styles
 
 
+def _channels(wanted: int) -> int:
+    """The nearest multiple of what vector units take, 8; of 4 where that would be too coarse."""
+    step = 8 if wanted >= 20 else 4
+    return step * max(1, round(wanted / step))
+
+
 class Synthesis(nn.Module):
     """Styles (B, styles) and noise (B, pixels of all layers) to pictures (B, C, H, W) in [-1, 1].
 
@@ -216,7 +222,7 @@ class Synthesis(nn.Module):
         depths, (height, breadth) = pyramid(shape, width)
         if len(depths) == 1:
             raise ValueError(f"stylegan doubles maps and needs even sides, not {shape[1]} x {shape[2]} pixels")
-        channels = [8 * max(1, round(width * 2 ** min(level, 2) / 8)) for level in reversed(range(len(depths) - 1))]
+        channels = [_channels(width * 2 ** min(level, 2)) for level in reversed(range(len(depths) - 1))]
         first = 6 * width  # maps of the constant
         layers: list[nn.Module] = [
             StyledConstant(first, channels[0], (height, breadth)),
