@@ -205,7 +205,7 @@ class Mapping(nn.Module):
 
 def _channels(wanted: int) -> int:
     """The nearest multiple of what vector units take, 8; of 4 where that would be too coarse."""
-    step = 8 if wanted >= 20 else 4
+    step = 8 if wanted >= 32 else 4
     return step * max(1, round(wanted / step))
 
 
