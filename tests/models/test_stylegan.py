@@ -312,7 +312,7 @@ def test_the_lazy_penalty_is_the_gradient_penalty_weighted_by_its_interval():
     penalty = slope.square().sum() / len(x)
     expected = torch.autograd.grad(penalty, list(net.parameters()), allow_unused=True)
     flat = torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in zip(net.parameters(), expected, strict=True)])
-    torch.testing.assert_close(with_penalty - without, 16 * 0.15 / 2 * flat, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(with_penalty - without, 8 * 0.5 / 2 * flat, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(logged["r1"], penalty.detach())
     assert not nothing
 
