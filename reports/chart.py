@@ -21,6 +21,8 @@ from paragone.reports import style
 
 INK, MUTED, GRID, PAPER = "#17191c", "#5c626b", "#dfe2e6", "#fefefd"
 WIDTH_PT, BASE_PT, SMALL_PT = 372.0, 11.0, 10.0
+MOST_TICKS, TICK_ROOM_PT = 6, 36.0
+"""Ticks of a logarithmic axis: so many at most, and along x none closer than this on average."""
 LINEAR_PART = 30.0
 """An axis that is not logarithmic is linear up to this part of its largest value."""
 PNG_DPI = 160
@@ -206,7 +208,9 @@ def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> Non
         axes.annotate(
             name, (x, y), xycoords="figure points", xytext=(box.x1 + 12, height),
             textcoords="figure points", va="center", ha="left", size=SMALL_PT, color=INK, annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4, "relpos": (0.0, 0.5),
+            },
         )  # fmt: skip
 
 
@@ -244,7 +248,8 @@ def log_axis(axes: Axes, which: str, values: Sequence[float], pad: float = 0.12)
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
-    axis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    length = axes.get_window_extent().width if which == "x" else MOST_TICKS * TICK_ROOM_PT
+    axis.set_major_locator(FixedLocator(log_ticks(low, high, max(2, min(MOST_TICKS, int(length / TICK_ROOM_PT))))))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
 
@@ -274,7 +279,7 @@ def on_scale(value: float, scale: str) -> float:
     return math.log(value) if scale == "log" else value
 
 
-def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
+def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
     """Round numbers inside [low, high], as dense as `most` allows."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for steps, stride in (((1, 1.5, 2, 3, 4, 5, 6, 8), 1), ((1, 2, 3, 5), 1), ((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2)):

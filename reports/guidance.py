@@ -3,13 +3,12 @@
 import math
 import re
 
-from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from paragone.bench.judge.intervals import Interval
 from paragone.bench.metrics.table import METRICS
 from paragone.reports import chart, style
-from paragone.reports.chart import MUTED, Box, Canvas, Plot
+from paragone.reports.chart import MUTED, Canvas, Plot
 from paragone.reports.run import Entry, Track
 
 FAITH, DIVERSITY = "class_accuracy", "class_coverage"
@@ -35,7 +34,8 @@ def figure(track: Track) -> Plot | None:
         "lines join weights w of guidance",
         300,
     )
-    axes = canvas.axes(left=56, right=16)
+    names = {entry.name: style.entry_name(entry.name, 22) for entry, _, _ in places}
+    axes = canvas.axes(left=56, right=min(170.0, max(map(chart.text_width, names.values())) + 24))
     axes.set_xlim(*_limits([diversity.value for _, diversity, _ in places]))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
@@ -48,7 +48,7 @@ def figure(track: Track) -> Plot | None:
         axes.plot(
             [diversity.value], [faith.value], marker=look.marker, color=look.colour, markeredgecolor=chart.PAPER, markersize=8
         )
-    _label(canvas, axes, places)
+    chart.label_ends(axes, [(d.value, f.value, names[entry.name], track.looks[entry.name].colour) for entry, d, f in places])
     axes.set_xlabel(f"{METRICS[DIVERSITY].label} (%)")
     axes.set_ylabel(f"{METRICS[FAITH].label} (%)")
     spoken = "; ".join(
@@ -92,14 +92,3 @@ def _limits(values: list[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     pad = 0.12 * ((high - low) or 0.1)
     return low - pad, high + pad
-
-
-def _label(canvas: Canvas, axes: Axes, places: list[Place]) -> None:
-    """Names beside their points, clear of each other."""
-    extent = axes.get_window_extent()
-    area = Box(extent.x0 + 2, extent.y0 + 2, extent.x1 + 6, extent.y1)
-    pixels = [axes.transData.transform((diversity.value, faith.value)) for _, diversity, faith in places]
-    texts = [style.line(entry.name, 20) for entry, _, _ in places]
-    spots = chart.place_labels([(float(x), float(y)) for x, y in pixels], texts, area)
-    for text, (left, bottom) in zip(texts, spots, strict=True):
-        canvas.figure.text(left / chart.WIDTH_PT, bottom / canvas.total, text, size=chart.SMALL_PT, color=chart.INK)

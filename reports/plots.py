@@ -28,6 +28,9 @@ from paragone.reports.run import Run, Track, is_named
 GAUGES = ("held-out real", "real blurred", "real + noise")
 """References that show what a ratio of high frequencies looks like."""
 
+NAMED_POINTS = 14
+"""With more points than this in a picture not all have room for their names."""
+
 
 def figures(run: Run, track: Track) -> list[Plot]:
     """Every figure of a track for which there is something to draw; the contact sheet first."""
@@ -97,7 +100,10 @@ def quality_against_speed(track: Track) -> Plot | None:
     best = some([entry.name for entry, _, _ in reversed(front)])
     finding = f"Nothing is both better and faster than {best}" if len(points) > 1 else f"{best}: quality and time"
     canvas = Canvas(
-        finding, f"{_capital(known.label)} and time a sample at the best batch size; lower left is better; line: Pareto front", 300
+        finding,
+        f"{_capital(known.label)} and time a sample at the best batch size; lower left is better; line: Pareto front"
+        + ("" if len(points) <= NAMED_POINTS else "; named: the front and the best of each family"),
+        300,
     )
     unit = style.time_unit([second for _, second, _ in points])
     scaled = [(entry, second / style.unit_size(unit), quality) for entry, second, quality in points]
@@ -197,14 +203,15 @@ def _horizontal(axes: Axes, level: float | None, name: str, line: str, side: str
 
 
 def _label_points(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -> None:
-    """Names beside their points, clear of each other, of markers, intervals and the front's line."""
-    pixels = [axes.transData.transform((x, quality.value)) for _, x, quality in points]
-    spots = [(float(x), float(y)) for x, y in pixels]
+    """Names beside their points, clear of each other, of markers, intervals and the front's line; of many points only some."""
+    named = _named(points, front)
+    spots = [_spot(axes, point) for point in named]
     extent = axes.get_window_extent()
-    texts = [_short(entry.name) for entry, _, _ in points]
+    texts = [_short(entry.name) for entry, _, _ in named]
     area = Box(extent.x0 + 2, extent.y0 + 2, extent.x1 + 10, extent.y1)
     lines = [_upright(axes, x, quality.low, quality.high) for _, x, quality in points if not math.isnan(quality.low)]
     lines += _front_boxes(axes, front)
+    lines += [Box(x - 4, y - 4, x + 4, y + 4) for x, y in (_spot(axes, point) for point in points if point not in named)]
     for (x, y), text, (left, bottom) in zip(spots, texts, chart.place_labels(spots, texts, area, lines), strict=True):
         width, middle = chart.text_width(text), bottom + 0.62 * chart.SMALL_PT
         near = (min(max(x, left), left + width), min(max(y, bottom), bottom + 1.25 * chart.SMALL_PT))
@@ -219,6 +226,23 @@ def _label_points(axes: Axes, points: Sequence[Point], front: Sequence[Point]) -
             text, (anchor, middle), xycoords="figure points", ha=side, va="center", size=chart.SMALL_PT, color=INK,
             annotation_clip=False,
         )  # fmt: skip
+
+
+def _spot(axes: Axes, point: Point) -> tuple[float, float]:
+    """Where a point lies on the figure, in points."""
+    x, y = axes.transData.transform((point[1], point[2].value))
+    return float(x), float(y)
+
+
+def _named(points: Sequence[Point], front: Sequence[Point]) -> list[Point]:
+    """The points that are named: all where they are few, else the front and the best of each family."""
+    if len(points) <= NAMED_POINTS:
+        return list(points)
+    best: dict[str, Point] = {}
+    for point in sorted(points, key=lambda point: (point[2].value, point[1])):
+        best.setdefault(point[0].family, point)
+    chosen = {point[0].name for point in (*front, *best.values())}
+    return [point for point in points if point[0].name in chosen]
 
 
 def _upright(axes: Axes, x: float, low: float, high: float) -> Box:
@@ -288,4 +312,4 @@ def _capital(label: str) -> str:
 
 
 def _short(name: str, limit: int = 20) -> str:
-    return style.line(name, limit)
+    return style.entry_name(name, limit)

@@ -96,6 +96,6 @@ def _strip(canvas: Canvas, row: Samples, label: tuple[str, str], bottom: float, 
     axes.imshow(image, interpolation="nearest", aspect="auto")
     axes.set_axis_off()
     canvas.figure.text(
-        (LABEL_ROOM - 6) / chart.WIDTH_PT, (bottom + height / 2) / canvas.total, style.line(label[0], 20),
+        (LABEL_ROOM - 6) / chart.WIDTH_PT, (bottom + height / 2) / canvas.total, style.entry_name(label[0], 20),
         ha="right", va="center", size=chart.SMALL_PT, color=label[1],
     )  # fmt: skip

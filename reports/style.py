@@ -102,6 +102,19 @@ def count(value: float | None) -> str:
     return (MINUS if value < 0 else "") + f"{round(abs(value)):,}".replace(",", THIN)
 
 
+def entry_name(name: str, limit: int) -> str:
+    """An entry's name in at most `limit` characters, of which the sampler's, which tells entries apart, are kept.
+
+    >>> entry_name("progressive-distillation/pd-8", 20), entry_name("ddpm/ddim-50", 20)
+    ('progressive-dis…/pd-8', 'ddpm/ddim-50')
+    """
+    contender, slash, sampler = name.partition("/")
+    room = limit - len(sampler) - 1
+    if len(name) <= limit or not slash or room < 3:
+        return line(name, limit)
+    return f"{line(contender, room)}/{line(sampler, limit)}"
+
+
 def interval(low: float | None, high: float | None, factor: float = 1.0) -> str:
     """`[low, high]`, or nothing where there is no interval."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):

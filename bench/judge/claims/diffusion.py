@@ -123,13 +123,13 @@ CLAIMS = (
     ),
     Claim(
         id="d14", topic="forward process keeps variance", section=SECTION, kind="property", metrics=("forward_variance_gap",),
-        statement="Each forward step mixes the image with noise so that the squares of their weights sum to 1.",
-        sides=(("diffusion",),), within=(None, 0.02),
+        statement="Each forward step of DDPM mixes the image with noise so that the squares of their weights sum to 1.",
+        sides=(("ddpm",),), within=(None, 0.02),
     ),
     Claim(
         id="d14-guidance", topic="guidance formula", section=SECTION, kind="property", metrics=("guidance_gap",),
         statement="Guided noise is the unconditional prediction plus w times the difference to the conditional one: w = 0 gives "
         "the one, w = 1 the other.",
-        sides=(("ddpm/cfg-3",),), within=(None, 1e-4),
+        sides=(("ddpm",),), within=(None, 1e-4),
     ),
 )  # fmt: skip
