@@ -39,7 +39,7 @@ def test_what_a_suite_lacks_is_named():
     assert lacking(BY_ID["g2"], quick) == "no stability of diffusion"
     assert lacking(BY_ID["c6"], quick) == "no row for gan-minimax"
     assert lacking(BY_ID["a3"], quick) == "no text data"
-    assert lacking(BY_ID["d6"], quick) == "no row for ddpm/ddpm-1000"
+    assert lacking(BY_ID["d6"], quick) == "no row for ddpm/ddim-50"
     assert lacking(BY_ID["a1"], quick) == ""
 
 
