@@ -261,7 +261,8 @@ class _ContenderCell:
         predicted_s = n / self._throughput_per_s(sampler) if base else 0.0
         self.report.phase("sample")
         try:
-            self.looks.check_allowance(0.0 if sampler in self.job.unlimited else predicted_s)
+            if sampler not in self.job.unlimited:
+                self.looks.check_allowance(predicted_s)
         except TooSlow as error:
             self.report.facts(owed_reason={sampler: str(error)})
             return
