@@ -15,7 +15,7 @@ from paragone.models import register, registered
 @register("drowsy", family="autoencoder", modalities=("image",))
 class Drowsy(registered()["good"]):
     def sample(self, n, generator, condition=None, sampler=None):
-        time.sleep(16 if n == {CURVE} else 0)  # twice and more: beyond the 30 s that every cell may spend
+        time.sleep(32 if n == {CURVE} else 0)  # beyond the 30 s that every cell may spend
         return super().sample(n, generator, condition, sampler)
 """
 
