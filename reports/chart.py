@@ -4,7 +4,7 @@ import io
 import math
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -199,6 +199,11 @@ def place_labels(
     return [(placed[i].x0, placed[i].y0) for i in range(len(points))]
 
 
+def room_for_ends(names: Iterable[str], most: float = 170.0) -> float:
+    """Points right of the axes that `label_ends` needs for the longest of the names, at most `most`."""
+    return min(most, max(map(text_width, names)) + 24)
+
+
 def label_ends(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
     """Names right of the axes at the heights of (x, y, name, colour), kept apart, joined to their points by thin lines."""
     pixels = [axes.transData.transform((x, y)) for x, y, _, _ in ends]
@@ -248,8 +253,8 @@ def log_axis(axes: Axes, which: str, values: Sequence[float], pad: float = 0.12)
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
-    length = axes.get_window_extent().width if which == "x" else MOST_TICKS * TICK_ROOM_PT
-    axis.set_major_locator(FixedLocator(log_ticks(low, high, max(2, min(MOST_TICKS, int(length / TICK_ROOM_PT))))))
+    fitting = int(axes.get_window_extent().width / TICK_ROOM_PT) if which == "x" else MOST_TICKS
+    axis.set_major_locator(FixedLocator(log_ticks(low, high, max(2, min(MOST_TICKS, fitting)))))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: tick(value)))
 

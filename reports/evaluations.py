@@ -37,8 +37,7 @@ def figure(track: Track) -> Plot | None:
         "lower left is better",
         300,
     )
-    longest = max(chart.text_width(way.name) for way in found)
-    axes = canvas.axes(left=52 if known.scale == "log" else 66, right=min(170.0, longest + 24))
+    axes = canvas.axes(left=52 if known.scale == "log" else 66, right=chart.room_for_ends(way.name for way in found))
     chart.log_axis(axes, "x", [evaluations for way in found for evaluations, _ in way.points])
     chart.value_axis(axes, "y", [quality.value for way in found for _, quality in way.points], 0.1, known.scale)
     looks = style.looks([(way.name, way.family) for way in found])

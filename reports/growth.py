@@ -26,7 +26,7 @@ def figure(track: Track) -> Plot | None:
         "steep as the grey one grows with the pixels",
         300,
     )
-    axes = canvas.axes(left=62, right=min(170.0, max(chart.text_width(_label(*row[:2])) for row in rows) + 24))
+    axes = canvas.axes(left=62, right=chart.room_for_ends(_label(*row[:2]) for row in rows))
     pixels = [side**2 for side in SIDES]
     chart.log_axis(axes, "x", pixels, 0.06)
     scaled = [(entry, exponent, [second / style.unit_size(unit) for second in own]) for entry, exponent, own in rows]

@@ -35,7 +35,7 @@ def figure(track: Track) -> Plot | None:
         300,
     )
     names = {entry.name: style.entry_name(entry.name, 22) for entry, _, _ in places}
-    axes = canvas.axes(left=56, right=min(170.0, max(map(chart.text_width, names.values())) + 24))
+    axes = canvas.axes(left=56, right=chart.room_for_ends(names.values()))
     axes.set_xlim(*_limits([diversity.value for _, diversity, _ in places]))
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=""))

@@ -63,8 +63,7 @@ def quality_against_training(track: Track) -> Plot | None:
     changes = lead_changes(track)
     dotted = "; dotted: the lead changes" if changes else ""
     canvas = Canvas(curve_finding(track, curves), f"{_capital(known.label)}, lower is better, while training; {many}{dotted}", 300)
-    longest = max(chart.text_width(_short(curve.entry.name)) for curve in curves)
-    axes = canvas.axes(left=52, right=min(150.0, longest + 24))
+    axes = canvas.axes(left=52, right=chart.room_for_ends((_short(curve.entry.name) for curve in curves), 150.0))
     chart.log_axis(axes, "x", [second for curve in curves for second in curve.seconds], 0.04)
     floor = _reference(track, HELD_OUT)
     hopeless = _reference(track, hopeless_name)
@@ -252,8 +251,7 @@ def _upright(axes: Axes, x: float, low: float, high: float) -> Box:
 
 def _front_boxes(axes: Axes, front: Sequence[Point]) -> list[Box]:
     """The front's staircase as thin boxes: down to the first point, from each right to the next, then down to it."""
-    pixels = [axes.transData.transform((x, quality.value)) for _, x, quality in front]
-    corners = [(float(x), float(y)) for x, y in pixels]
+    corners = [_spot(axes, point) for point in front]
     boxes = [Box(corners[0][0] - 1.5, corners[0][1], corners[0][0] + 1.5, float(axes.get_window_extent().y1))]
     ends = [*corners[1:], (axes.get_window_extent().x1, corners[-1][1])]
     for (x, y), (next_x, next_y) in zip(corners, ends, strict=True):

@@ -130,6 +130,10 @@ def test_some_width_meets_the_parameter_budget(name, spec, parameters):
 def test_some_width_meets_the_parameter_budget_on_larger_images(name, parameters):
     _, count = solve_width(registered()[name], SPECS["mnist"], parameters)
     assert not outside_budget(count, parameters), f"{name}: {count}"
+
+
+@every_image_contender
+def test_small_budgets_are_met_on_larger_images(name):
     _, least = solve_width(registered()[name], SPECS["mnist"], 30_000)
     assert least < 35_000, f"{name}: {least}"  # steps of small widths are coarse
 
